@@ -1,0 +1,1 @@
+"""Lines from people, in order."""

@@ -1,0 +1,311 @@
+"""The rules of a chat: who may say something, and who reads it.
+
+A line keeps its author's id, not the name: a rename or a mute by the host reaches back to every line. Lines are
+conflated never: everybody gets each one, in order; a mute or a hidden line takes lines away again.
+
+Audiences:
+    host         all lines; hidden ones are marked
+    room         all lines that are not hidden and whose author is not muted
+    host_lines   only what the host says (`to_host`: people write to the host alone)
+    off          nothing
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any, ClassVar
+
+import msgspec
+
+from wslive.core.activity import (
+    HISTORY_ENTRIES,
+    Activity,
+    CommandSpec,
+    Context,
+    EventSpec,
+    Meta,
+    People,
+    Person,
+    event_specs,
+)
+from wslive.core.errors import BadCommand, ChatOff, ChatPaused, Muted, UnknownLine
+from wslive.core.roles import HOST_ACTOR, HOSTS, SPEAKERS, Role, Who
+from wslive.core.text import MAX_LINE_CHARS, clean
+from wslive.core.view import Audience, Keyed, Op, Put, Remove, Set, View
+
+OWN_LINES = 50
+"""How many of their own lines people are shown while only the host reads them."""
+
+
+class Mode(StrEnum):
+    """Who reads what participants say."""
+
+    ON = "on"
+    OFF = "off"
+    TO_HOST = "to_host"
+
+
+class OpenChat(msgspec.Struct, frozen=True):
+    """Open a chat."""
+
+    mode: Mode = Mode.ON
+
+
+class Say(msgspec.Struct, frozen=True):
+    """Say a line."""
+
+    text: str
+
+
+class HideLine(msgspec.Struct, frozen=True):
+    """Hide a line from everybody but the host, or show it again."""
+
+    line: int
+    hidden: bool = True
+
+
+class SetChat(msgspec.Struct, frozen=True):
+    """Choose who reads, and whether people may write just now."""
+
+    mode: Mode
+    paused: bool
+
+
+class ChatOpened(msgspec.Struct, frozen=True):
+    """A chat was opened."""
+
+    mode: Mode
+
+
+class LineSaid(msgspec.Struct, frozen=True, gc=False):
+    """Somebody said something."""
+
+    text: str
+
+
+class LineHidden(msgspec.Struct, frozen=True):
+    """The host hid a line or showed it again."""
+
+    line: int
+    hidden: bool
+
+
+class ChatSet(msgspec.Struct, frozen=True):
+    """The host chose who reads and whether people may write."""
+
+    mode: Mode
+    paused: bool
+
+
+class Line(msgspec.Struct, gc=False):
+    """One line; its id is the offset of its event."""
+
+    id: int
+    by: str
+    text: str
+    at_ms: int
+    hidden: bool = False
+
+
+class ChatState:
+    """One chat."""
+
+    def __init__(self, opened: ChatOpened, meta: Meta) -> None:
+        """Start without lines."""
+        self.mode = opened.mode
+        self.paused = False
+        self.lines: dict[int, Line] = {}  # in the order said
+        self.by_actor: dict[str, list[int]] = {}
+        self.touched: Keyed[int] = Keyed()  # line ids in the order of their last change
+        self.opened_at = self.settings_at = self.mode_at = meta.offset
+
+    def touch(self, line: int, offset: int) -> None:
+        """Note that a line's look may have changed."""
+        self.touched.touch(str(line), line, offset)
+
+
+_BY_KEY, _BY_TYPE = event_specs(
+    EventSpec("chat_opened", 1, ChatOpened),
+    EventSpec("line_said", 1, LineSaid),
+    EventSpec("line_hidden", 1, LineHidden),
+    EventSpec("chat_set", 1, ChatSet),
+)
+
+
+class Chat(Activity[ChatState]):
+    """The chat activity."""
+
+    kind = "chat"
+    commands: ClassVar[Mapping[str, CommandSpec]] = {
+        "open": CommandSpec(OpenChat, HOSTS),
+        "say": CommandSpec(Say, SPEAKERS),
+        "hide_line": CommandSpec(HideLine, HOSTS),
+        "set_chat": CommandSpec(SetChat, HOSTS),
+    }
+    events_by_key = _BY_KEY
+    events_by_type = _BY_TYPE
+
+    def stageable(self) -> bool:
+        """A chat runs beside the stage."""
+        return False
+
+    def decide_open(self, command: OpenChat, others: Mapping[int, ChatState], context: Context) -> ChatOpened:
+        """One chat a room."""
+        if others:
+            raise BadCommand("This room has a chat already.")
+        return ChatOpened(command.mode)
+
+    def initial(self, opened: ChatOpened, meta: Meta) -> ChatState:
+        """A chat without lines."""
+        return ChatState(opened, meta)
+
+    def decide(self, state: ChatState, command: Any, context: Context) -> msgspec.Struct:
+        """See the commands above."""
+        match command:
+            case Say(text=text):
+                if context.role is not Role.HOST:
+                    if state.mode is Mode.OFF:
+                        raise ChatOff
+                    if state.paused:
+                        raise ChatPaused
+                    if _muted(context.actor, context.people):
+                        raise Muted
+                return LineSaid(clean(text, max_chars=MAX_LINE_CHARS, what="The line"))
+            case HideLine(line=line, hidden=hidden):
+                if line not in state.lines:
+                    raise UnknownLine
+                return LineHidden(line, hidden)
+            case SetChat(mode=mode, paused=paused):
+                return ChatSet(mode, paused)
+        raise AssertionError(f"no rule for {command!r}")
+
+    def apply(self, state: ChatState, event: Any, meta: Meta) -> None:
+        """See the events above."""
+        match event:
+            case LineSaid(text=text):
+                state.lines[meta.offset] = Line(meta.offset, meta.actor, text, meta.at_ms)
+                state.by_actor.setdefault(meta.actor, []).append(meta.offset)
+                state.touch(meta.offset, meta.offset)
+            case LineHidden(line=line, hidden=hidden):
+                state.lines[line].hidden = hidden
+                state.touch(line, meta.offset)
+            case ChatSet(mode=mode, paused=paused):
+                if mode is not state.mode:
+                    state.mode_at = meta.offset
+                state.mode = mode
+                state.paused = paused
+                state.settings_at = meta.offset
+
+    def person_changed(self, state: ChatState, actor: str, person: Person, meta: Meta) -> None:
+        """A new name, a mute or its end shows on every line of that person."""
+        for line in state.by_actor.get(actor, ()):
+            state.touch(line, meta.offset)
+
+    def audience(self, state: ChatState, who: Who) -> Audience:
+        """By role and mode."""
+        if who.role is Role.HOST:
+            return Audience("host", state.opened_at)
+        match state.mode:
+            case Mode.ON:
+                return Audience("room", state.mode_at)
+            case Mode.TO_HOST:
+                return Audience("host_lines", state.mode_at)
+            case Mode.OFF:
+                return Audience("off", state.mode_at)
+
+    def view(self, state: ChatState, audience: str, people: People, history: int = HISTORY_ENTRIES) -> View:
+        """The settings and the latest lines; `history` says where they begin and whether there are more."""
+        latest: list[Line] = []
+        more = False
+        for line in _newest_first(state, audience, people):
+            if len(latest) == history:
+                more = True
+                break
+            latest.append(line)
+        first = latest[-1].id if more else 0
+        return {
+            "kind": self.kind,
+            "settings": _settings(state),
+            "history": {"from": first, "more": more},
+            "lines": {str(line.id): _line(line, audience, people) for line in reversed(latest)},
+        }
+
+    def changes(self, state: ChatState, audience: str, people: People, after: int) -> list[Op]:
+        """The settings, and each line that came, changed or went."""
+        ops: list[Op] = []
+        if state.settings_at > after:
+            ops.append(Set(("settings",), _settings(state)))
+        changed = [line for _, line in state.touched.after(after) if line is not None]
+        for id in reversed(changed):
+            line = state.lines[id]
+            if _visible(line, audience, people):
+                ops.append(Put(("lines",), str(id), _line(line, audience, people)))
+            else:
+                ops.append(Remove(("lines",), str(id)))
+        return ops
+
+    def older(self, state: ChatState, audience: str, people: People, before: int, limit: int) -> list[View]:
+        """Lines before `before` that this audience may read, oldest first."""
+        found: list[View] = []
+        for line in _newest_first(state, audience, people):
+            if line.id < before:
+                found.append(_line(line, audience, people))
+                if len(found) == limit:
+                    break
+        return found[::-1]
+
+    def personal(self, state: ChatState, actor: str) -> tuple[int, View] | None:
+        """While only the host reads, people still see what they said themselves."""
+        own = state.by_actor.get(actor)
+        if not own or actor == HOST_ACTOR:
+            return None
+        touched = max(state.mode_at, *(state.touched.offset_of(str(id)) for id in own[-OWN_LINES:]))
+        shown = own[-OWN_LINES:] if state.mode is Mode.TO_HOST else []
+        return touched, {
+            "lines": [{"id": i, "text": state.lines[i].text, "at_ms": state.lines[i].at_ms} for i in shown]
+        }
+
+    def changed(self, state: ChatState) -> int:
+        """The latest of settings and lines."""
+        return max(state.settings_at, state.touched.changed)
+
+
+def _newest_first(state: ChatState, audience: str, people: People) -> Iterator[Line]:
+    return (line for line in reversed(state.lines.values()) if _visible(line, audience, people))
+
+
+def _visible(line: Line, audience: str, people: People) -> bool:
+    match audience:
+        case "host":
+            return True
+        case "room":
+            return not line.hidden and not _muted(line.by, people)
+        case "host_lines":
+            return not line.hidden and line.by == HOST_ACTOR
+    return False
+
+
+def _muted(actor: str, people: People) -> bool:
+    person = people.get(actor)
+    return person is not None and person.muted
+
+
+def _line(line: Line, audience: str, people: People) -> View:
+    person = people.get(line.by)
+    view: View = {
+        "id": line.id,
+        "by": line.by,
+        "name": person.name if person is not None else "Host",
+        "host": line.by == HOST_ACTOR,
+        "text": line.text,
+        "at_ms": line.at_ms,
+    }
+    if audience == "host":
+        view["hidden"] = line.hidden
+        view["muted"] = _muted(line.by, people)
+    return view
+
+
+def _settings(state: ChatState) -> View:
+    return {"mode": state.mode.value, "paused": state.paused}

@@ -1,0 +1,1 @@
+"""A question with options; at most one ballot a participant and round."""

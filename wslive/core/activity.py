@@ -1,0 +1,165 @@
+"""The contract of an activity: a kind of thing that a room can run (a poll, a chat, …).
+
+An activity is one folder: `model.py` fulfils this contract, `chart.py` turns its view into a Plotly figure, `view.js`
+draws it on the page and in a cell. Its state belongs to the room that runs it; everything here is deterministic and
+without I/O: time and ids come in as arguments, and folding the same events gives the same state on every machine.
+
+How a command becomes an event: `decide` looks at the state and either raises a `Refused` or returns exactly one
+event body; `apply` changes the state by an event and cannot fail, for the event has happened.
+
+Who sees what: `audience` says to which audience a reader belongs, `view` what that audience may see, `changes` what
+changed for it after an offset, `personal` what only that actor may see. Nothing else of the state leaves the room.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+import msgspec
+
+from wslive.core.errors import BadCommand
+from wslive.core.roles import Role, Who
+from wslive.core.view import Audience, Keyed, Op, View
+
+StateT = TypeVar("StateT")
+
+HISTORY_ENTRIES = 200
+"""How many entries of a long collection a snapshot starts with; older ones are read on demand."""
+
+
+class Person(msgspec.Struct, frozen=True):
+    """One participant, for the room and for its activities."""
+
+    name: str
+    joined_at_ms: int
+    muted: bool = False
+    removed: bool = False
+
+
+People = Keyed[Person]
+
+
+class Context(msgspec.Struct, frozen=True):
+    """Who wishes something, and when; the people are the room's own."""
+
+    actor: str
+    role: Role
+    at_ms: int
+    people: People
+
+
+class Meta(msgspec.Struct, frozen=True, gc=False):
+    """The envelope of an event, for `apply`."""
+
+    offset: int
+    at_ms: int
+    actor: str
+
+
+class CommandSpec:
+    """The shape of a command's body and the roles that may send it."""
+
+    __slots__ = ("_decoder", "roles", "type")
+
+    def __init__(self, type: type[msgspec.Struct], roles: frozenset[Role]) -> None:
+        """Keep a decoder per command: building one per frame costs more than the decoding."""
+        self.type = type
+        self.roles = roles
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(type)
+
+    def decode(self, body: msgspec.Raw | bytes) -> Any:
+        """Decode a body.
+
+        Raises:
+            BadCommand: It has another shape; the message names the field.
+        """
+        try:
+            return self._decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadCommand(f"The command has the wrong shape: {error}") from None
+
+
+class EventSpec:
+    """The body of one kind of event and its version."""
+
+    __slots__ = ("decoder", "kind", "type", "version")
+
+    def __init__(self, kind: str, version: int, type: type[msgspec.Struct]) -> None:
+        """Keep a decoder per event kind: folding a log decodes every body."""
+        self.kind = kind
+        self.version = version
+        self.type = type
+        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(type)
+
+
+def event_specs(*specs: EventSpec) -> tuple[dict[tuple[str, int], EventSpec], dict[type, EventSpec]]:
+    """The two look-ups of events: by (kind, version) for folding, by type for writing."""
+    return {(s.kind, s.version): s for s in specs}, {s.type: s for s in specs}
+
+
+class Activity(ABC, Generic[StateT]):
+    """One kind of activity. Instances hold no state of any room."""
+
+    kind: ClassVar[str]
+    commands: ClassVar[Mapping[str, CommandSpec]]
+    """By kind. The command `open` makes a new activity of this kind; its event is the opening event."""
+    events_by_key: ClassVar[Mapping[tuple[str, int], EventSpec]]
+    events_by_type: ClassVar[Mapping[type, EventSpec]]
+
+    @abstractmethod
+    def decide_open(self, command: Any, others: Mapping[int, StateT], context: Context) -> msgspec.Struct:
+        """Turn the body of `open` into the opening event, or refuse.
+
+        Args:
+            command: The decoded body of the `open` command.
+            others: The states of this kind's activities in the room, by id.
+            context: Who wishes it, and when.
+        """
+
+    @abstractmethod
+    def initial(self, opened: Any, meta: Meta) -> StateT:
+        """The state right after the opening event; `meta.offset` is the activity's id."""
+
+    @abstractmethod
+    def decide(self, state: StateT, command: Any, context: Context) -> msgspec.Struct:
+        """Turn a command into exactly one event body, or raise a `Refused`. Changes nothing."""
+
+    @abstractmethod
+    def apply(self, state: StateT, event: Any, meta: Meta) -> None:
+        """Change the state by an event. Never fails: the event has happened."""
+
+    @abstractmethod
+    def audience(self, state: StateT, who: Who) -> Audience:
+        """To which audience a reader belongs, and since when."""
+
+    @abstractmethod
+    def view(self, state: StateT, audience: str, people: People, history: int = HISTORY_ENTRIES) -> View:
+        """All that an audience may see, with at most the latest `history` entries of a long collection."""
+
+    @abstractmethod
+    def changes(self, state: StateT, audience: str, people: People, after: int) -> list[Op]:
+        """Operations that bring this audience's view at offset `after` to now; paths start at the activity."""
+
+    def older(self, state: StateT, audience: str, people: People, before: int, limit: int) -> list[View]:
+        """Up to `limit` entries before `before`, oldest first, for reading back on demand."""
+        return []
+
+    def personal(self, state: StateT, actor: str) -> tuple[int, View] | None:
+        """What only this actor may see, and the offset of its last change."""
+        return None
+
+    def staged(self, state: StateT, on_stage: bool, meta: Meta) -> None:
+        """The activity came on stage or left it."""
+
+    def person_changed(self, state: StateT, actor: str, person: Person, meta: Meta) -> None:
+        """A person was renamed, muted, unmuted or removed."""
+
+    def stageable(self) -> bool:
+        """Whether opening one puts it on stage."""
+        return True
+
+    @abstractmethod
+    def changed(self, state: StateT) -> int:
+        """The offset of the last change that any audience may see."""

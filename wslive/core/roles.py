@@ -1,0 +1,40 @@
+"""Who may do what: three roles and the sets of roles that commands name.
+
+Everything that no command's `roles` allows is denied.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Role(StrEnum):
+    """What a token lets its holder do in one room."""
+
+    HOST = "host"
+    PARTICIPANT = "participant"
+    VIEWER = "viewer"
+
+
+HOSTS = frozenset({Role.HOST})
+PARTICIPANTS = frozenset({Role.PARTICIPANT})
+SPEAKERS = frozenset({Role.HOST, Role.PARTICIPANT})
+
+HOST_ACTOR = "host"
+"""The actor of everything the host does: one host key, one actor, however many connections."""
+
+
+class Who(msgspec.Struct, frozen=True):
+    """One reader of a room, as far as the rules need to know.
+
+    Attributes:
+        actor: The id that events carry; the same on all connections of one person.
+        role: What the token allows.
+        ledger: True for the host's kernel alone: it receives single ballots, an audience of its own.
+    """
+
+    actor: str
+    role: Role
+    ledger: bool = False

@@ -1,0 +1,450 @@
+"""A room: what a command may do, and what an event means.
+
+    decide(room, command, who, at_ms) → Fact      raises a Refused; changes nothing
+    apply(room, event, fact.body)                 changes the room; cannot fail
+    replay(epoch, events)                         the fold: the same events give the same room everywhere
+
+Commands to activity 0 speak to the room itself: people, stage, lock, end, and opening activities. All others go to
+the activity whose id they name. One accepted command is exactly one event; what follows from it (a poll that leaves
+the stage is closed, a muted person's lines disappear) is part of applying that event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from wslive.core.activity import (
+    Activity,
+    CommandSpec,
+    Context,
+    EventSpec,
+    Keyed,
+    Meta,
+    People,
+    Person,
+    event_specs,
+)
+from wslive.core.commands import Command
+from wslive.core.errors import (
+    BadCommand,
+    NotAllowed,
+    RoomHasEnded,
+    RoomUnavailable,
+    UnknownActivity,
+    UnknownCommand,
+    UnknownPerson,
+)
+from wslive.core.events import Event, Head, head_after
+from wslive.core.roles import HOSTS, PARTICIPANTS, SPEAKERS, Role, Who
+from wslive.core.text import MAX_NAME_CHARS, MAX_TITLE_CHARS, clean
+
+ROOM = 0
+"""The activity id that commands and events of the room itself carry."""
+
+NAMES_SHOWN_UP_TO = 100
+"""Above this many people participants are told counts, not names."""
+
+MAX_REF_CHARS = 64
+
+Registry = Mapping[str, Activity[Any]]
+
+
+# ── commands to the room ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+class OpenRoom(msgspec.Struct, frozen=True):
+    """The first command of a room."""
+
+    title: str
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Come in; without a name the room gives one ("Guest 17")."""
+
+    name: str | None = None
+
+
+class Rename(msgspec.Struct, frozen=True):
+    """Change a name: one's own, or (host) `person`'s."""
+
+    name: str
+    person: str | None = None
+
+
+class Mute(msgspec.Struct, frozen=True):
+    """Hide all lines of a person, or show them again."""
+
+    person: str
+    muted: bool = True
+
+
+class RemovePerson(msgspec.Struct, frozen=True):
+    """Send a person out for good."""
+
+    person: str
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """Let nobody new in, or let people in again."""
+
+    locked: bool = True
+
+
+class SetStage(msgspec.Struct, frozen=True):
+    """Put an activity on stage; 0 clears it."""
+
+    activity: int
+
+
+class OpenActivity(msgspec.Struct, frozen=True):
+    """Open an activity; it comes on stage, and the poll before it is closed unless `keep_open`."""
+
+    kind: str
+    body: msgspec.Raw
+    keep_open: bool = False
+
+
+class EndRoom(msgspec.Struct, frozen=True):
+    """End the room for everyone."""
+
+
+# ── events of the room ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class RoomOpened(msgspec.Struct, frozen=True):
+    """The room began."""
+
+    title: str
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """Somebody came in for the first time."""
+
+    name: str
+
+
+class Renamed(msgspec.Struct, frozen=True):
+    """Somebody has another name now."""
+
+    person: str
+    name: str
+
+
+class PersonMuted(msgspec.Struct, frozen=True):
+    """A person's lines were hidden or are shown again."""
+
+    person: str
+    muted: bool
+
+
+class PersonRemoved(msgspec.Struct, frozen=True):
+    """A person was sent out."""
+
+    person: str
+
+
+class Locked(msgspec.Struct, frozen=True):
+    """The door was closed or opened."""
+
+    locked: bool
+
+
+class Staged(msgspec.Struct, frozen=True):
+    """Another activity is on stage; 0: none."""
+
+    activity: int
+
+
+class ActivityOpened(msgspec.Struct, frozen=True):
+    """An activity began; its id is this event's offset. `body` is its own opening event."""
+
+    kind: str
+    version: int
+    body: msgspec.Raw
+    keep_open: bool
+
+
+class RoomEnded(msgspec.Struct, frozen=True):
+    """The room is over."""
+
+
+COMMANDS: Mapping[str, CommandSpec] = {
+    "rename": CommandSpec(Rename, SPEAKERS),
+    "mute": CommandSpec(Mute, HOSTS),
+    "remove_person": CommandSpec(RemovePerson, HOSTS),
+    "lock": CommandSpec(Lock, HOSTS),
+    "set_stage": CommandSpec(SetStage, HOSTS),
+    "open_activity": CommandSpec(OpenActivity, HOSTS),
+    "end_room": CommandSpec(EndRoom, HOSTS),
+    # The server sends these two on behalf of a hello and of a new room; connections may not.
+    "join": CommandSpec(Join, PARTICIPANTS),
+    "open_room": CommandSpec(OpenRoom, HOSTS),
+}
+SERVER_COMMANDS = frozenset({"join", "open_room"})
+
+EVENTS_BY_KEY, EVENTS_BY_TYPE = event_specs(
+    EventSpec("room_opened", 1, RoomOpened),
+    EventSpec("joined", 1, Joined),
+    EventSpec("renamed", 1, Renamed),
+    EventSpec("person_muted", 1, PersonMuted),
+    EventSpec("person_removed", 1, PersonRemoved),
+    EventSpec("locked", 1, Locked),
+    EventSpec("staged", 1, Staged),
+    EventSpec("activity_opened", 1, ActivityOpened),
+    EventSpec("room_ended", 1, RoomEnded),
+)
+
+
+# ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Running(NamedTuple):
+    """One activity of a room: its rules and its state."""
+
+    rules: Activity[Any]
+    state: Any
+
+
+class Room:
+    """The state of one room; `apply` changes it in place (a copy per vote would cost more the more people vote)."""
+
+    def __init__(self, epoch: str, registry: Registry) -> None:
+        """Start before the first event."""
+        self.head = Head(epoch)
+        self.registry = registry
+        self.title = ""
+        self.opened_at_ms = 0
+        self.is_locked = False
+        self.has_ended = False
+        self.stage = 0
+        self.people: People = Keyed()
+        self.people_count = 0
+        self.joined_ever = 0
+        self.activities: dict[int, Running] = {}
+        self.room_at = 0
+        """The offset of the last change of title, lock, end or stage."""
+        self.names_since = 0
+        """The offset since which participants have (or have not) been told names."""
+        self.touched: Keyed[bool] = Keyed()
+        """Actors in the order of the last change of their personal part."""
+
+    def of_kind(self, kind: str) -> dict[int, Any]:
+        """The states of one kind's activities, by id."""
+        return {id: a.state for id, a in self.activities.items() if a.rules.kind == kind}
+
+    def person(self, actor: str) -> Person:
+        """One participant.
+
+        Raises:
+            UnknownPerson: Nobody of that id, or somebody who was removed.
+        """
+        person = self.people.get(actor)
+        if person is None or person.removed:
+            raise UnknownPerson
+        return person
+
+
+class Fact(NamedTuple):
+    """What a decision would write: everything of an event but its place and time."""
+
+    activity: int
+    kind: str
+    version: int
+    body: msgspec.Struct
+
+
+# ── decide ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
+    """Turn a command into one fact, or refuse. Changes nothing.
+
+    Raises:
+        Refused: With the reason; the same command gets the same answer while the room is the same.
+    """
+    if not command.ref or len(command.ref) > MAX_REF_CHARS:
+        raise BadCommand(f"A command needs a ref of 1 to {MAX_REF_CHARS} characters.")
+    if room.has_ended:
+        raise RoomHasEnded
+    context = Context(who.actor, who.role, at_ms, room.people)
+    if command.activity == ROOM:
+        spec = COMMANDS.get(command.kind)
+        wish = _admitted(spec, command, who)
+        event = _decide_room(room, wish, context)
+        return _fact(ROOM, EVENTS_BY_TYPE, event)
+    running = room.activities.get(command.activity)
+    if running is None:
+        raise UnknownActivity
+    if command.kind == "open":
+        raise UnknownCommand("An activity is opened by the room's command open_activity.")
+    wish = _admitted(running.rules.commands.get(command.kind), command, who)
+    event = running.rules.decide(running.state, wish, context)
+    return _fact(command.activity, running.rules.events_by_type, event)
+
+
+def _admitted(spec: CommandSpec | None, command: Command, who: Who) -> Any:
+    if spec is None:
+        raise UnknownCommand(f"There is no command {command.kind[:40]!r} here.")
+    if who.role not in spec.roles:
+        raise NotAllowed
+    return spec.decode(command.body)
+
+
+def _fact(activity: int, by_type: Mapping[type, EventSpec], event: msgspec.Struct) -> Fact:
+    spec = by_type[type(event)]
+    return Fact(activity, spec.kind, spec.version, event)
+
+
+def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
+    match wish:
+        case OpenRoom(title=title):
+            if room.head.offset:
+                raise BadCommand("This room is open already.")
+            return RoomOpened(clean(title, max_chars=MAX_TITLE_CHARS, what="The title"))
+        case Join(name=name):
+            if room.is_locked:
+                raise RoomUnavailable
+            if name is None or not name.strip():
+                return Joined(f"Guest {room.joined_ever + 1}")
+            return Joined(clean(name, max_chars=MAX_NAME_CHARS, what="The name"))
+        case Rename(name=name, person=person):
+            if person is not None and person != context.actor and context.role is not Role.HOST:
+                raise NotAllowed
+            target = person or context.actor
+            room.person(target)
+            return Renamed(target, clean(name, max_chars=MAX_NAME_CHARS, what="The name"))
+        case Mute(person=person, muted=muted):
+            room.person(person)
+            return PersonMuted(person, muted)
+        case RemovePerson(person=person):
+            room.person(person)
+            return PersonRemoved(person)
+        case Lock(locked=locked):
+            return Locked(locked)
+        case SetStage(activity=activity):
+            running = room.activities.get(activity)
+            if activity and (running is None or not running.rules.stageable()):
+                raise UnknownActivity
+            return Staged(activity)
+        case OpenActivity(kind=kind, body=body, keep_open=keep_open):
+            return _decide_activity(room, kind, body, keep_open, context)
+        case EndRoom():
+            return RoomEnded()
+    raise AssertionError(f"no rule for {wish!r}")
+
+
+def _decide_activity(
+    room: Room, kind: str, body: msgspec.Raw, keep_open: bool, context: Context
+) -> ActivityOpened:
+    rules = room.registry.get(kind)
+    if rules is None:
+        raise UnknownActivity(f"This server knows no activity of the kind {kind[:40]!r}.")
+    wish = rules.commands["open"].decode(body)
+    opened = rules.decide_open(wish, room.of_kind(kind), context)
+    spec = rules.events_by_type[type(opened)]
+    return ActivityOpened(kind, spec.version, msgspec.Raw(msgspec.json.encode(opened)), keep_open)
+
+
+# ── apply ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def apply(room: Room, event: Event, body: msgspec.Struct | None = None) -> None:
+    """Change the room by the event that follows its head.
+
+    Args:
+        room: The state, changed in place.
+        event: The event; its body is decoded unless `body` is given.
+        body: The decoded body, where the caller has it.
+
+    Raises:
+        ValueError: The event does not follow the head; the log has a hole.
+    """
+    if event.offset != room.head.offset + 1:
+        raise ValueError(f"event {event.offset} does not follow offset {room.head.offset}")
+    meta = Meta(event.offset, event.at_ms, event.actor)
+    room.head = head_after(room.head, event)
+    if event.activity == ROOM:
+        decoded = body or EVENTS_BY_KEY[event.kind, event.version].decoder.decode(event.body)
+        _apply_room(room, decoded, meta)
+        return
+    running = room.activities[event.activity]
+    decoded = body or running.rules.events_by_key[event.kind, event.version].decoder.decode(event.body)
+    running.rules.apply(running.state, decoded, meta)
+    room.touched.touch(event.actor, True, event.offset)
+
+
+def replay(epoch: str, events: Iterable[Event], registry: Registry) -> Room:
+    """Fold a log into a room."""
+    room = Room(epoch, registry)
+    for event in events:
+        apply(room, event)
+    return room
+
+
+def _apply_room(room: Room, event: Any, meta: Meta) -> None:
+    match event:
+        case Joined(name=name):
+            room.joined_ever += 1
+            _count_people(room, +1, meta)
+            room.people.touch(meta.actor, Person(name, meta.at_ms), meta.offset)
+            room.touched.touch(meta.actor, True, meta.offset)
+        case Renamed(person=person, name=name):
+            _change_person(room, person, meta, name=name)
+        case PersonMuted(person=person, muted=muted):
+            _change_person(room, person, meta, muted=muted)
+        case PersonRemoved(person=person):
+            _count_people(room, -1, meta)
+            _change_person(room, person, meta, removed=True)
+        case ActivityOpened():
+            _open_activity(room, event, meta)
+        case _:
+            room.room_at = meta.offset
+            match event:
+                case RoomOpened(title=title):
+                    room.title = title
+                    room.opened_at_ms = meta.at_ms
+                case Locked(locked=locked):
+                    room.is_locked = locked
+                case Staged(activity=activity):
+                    room.stage = activity
+                case RoomEnded():
+                    room.has_ended = True
+
+
+def _open_activity(room: Room, event: ActivityOpened, meta: Meta) -> None:
+    rules = room.registry[event.kind]
+    # The opening event's own kind is not stored: its type follows from the activity's kind and the version.
+    opened = _opening_spec(rules, event.version).decoder.decode(event.body)
+    room.activities[meta.offset] = Running(rules, rules.initial(opened, meta))
+    if not rules.stageable():
+        return
+    before = room.activities.get(room.stage)
+    if before is not None and not event.keep_open:
+        before.rules.staged(before.state, False, meta)
+    room.stage = meta.offset
+    room.room_at = meta.offset
+
+
+def _opening_spec(rules: Activity[Any], version: int) -> EventSpec:
+    return rules.events_by_key[f"{rules.kind}_opened", version]
+
+
+def _change_person(room: Room, actor: str, meta: Meta, **fields: Any) -> None:
+    before = room.people.get(actor)
+    if before is None:
+        return
+    person = msgspec.structs.replace(before, **fields)
+    room.people.touch(actor, person, meta.offset)
+    room.touched.touch(actor, True, meta.offset)
+    for running in room.activities.values():
+        running.rules.person_changed(running.state, actor, person, meta)
+
+
+def _count_people(room: Room, change: int, meta: Meta) -> None:
+    shown_before = room.people_count <= NAMES_SHOWN_UP_TO
+    room.people_count += change
+    if shown_before != (room.people_count <= NAMES_SHOWN_UP_TO):
+        room.names_since = meta.offset

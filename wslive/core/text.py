@@ -1,0 +1,57 @@
+"""Text from people: cleaned once, on the way in, and measured in characters.
+
+Control, bidirectional and zero-width characters are removed: they let a name look like another one, or turn
+around the text that follows it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+from wslive.core.errors import EmptyText, TextTooLong
+
+MAX_NAME_CHARS = 40
+MAX_LINE_CHARS = 500
+MAX_QUESTION_CHARS = 500
+MAX_OPTION_CHARS = 200
+MAX_TITLE_CHARS = 120
+MAX_KEY_CHARS = 120
+
+# Cc control, Cf format (zero-width, bidirectional, soft hyphen), Cs surrogates, Co private use,
+# Zl/Zp line and paragraph separators.
+_REMOVED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+_KEPT_AS_SPACE = {"\n", "\r", "\t", "\u2028", "\u2029"}
+# At most this many combining marks on one character: more only serves to draw over other lines.
+_MAX_MARKS = 4
+
+
+def clean(text: str, *, max_chars: int, what: str) -> str:
+    """Return `text` on one line, normalised (NFC), without invisible characters.
+
+    Args:
+        text: What a person typed.
+        max_chars: The documented limit, in characters after cleaning.
+        what: How the error calls it, e.g. "The name".
+
+    Raises:
+        EmptyText: Nothing visible is left.
+        TextTooLong: More than `max_chars` are left.
+    """
+    kept: list[str] = []
+    marks = 0
+    for char in unicodedata.normalize("NFC", text):
+        if char in _KEPT_AS_SPACE:
+            kept.append(" ")
+            continue
+        category = unicodedata.category(char)
+        if category in _REMOVED:
+            continue
+        marks = marks + 1 if category in ("Mn", "Me") else 0
+        if marks <= _MAX_MARKS:
+            kept.append(char)
+    line = " ".join("".join(kept).split())
+    if not line:
+        raise EmptyText(f"{what} is empty.")
+    if len(line) > max_chars:
+        raise TextTooLong(f"{what} has {len(line)} characters; at most {max_chars} are allowed.")
+    return line

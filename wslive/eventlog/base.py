@@ -1,0 +1,104 @@
+"""The event log: what every engine guarantees.
+
+One log holds many rooms. Per room, events are numbered from 1 without gaps, and a reader sees a prefix of them always.
+
+- `append` stores all of a batch or nothing, and only right after `expected`. When it returns, the events are on disk
+  (as far as the engine promises: `memory` promises nothing beyond the process).
+- It fails as `AppendConflict` (certain: nothing stored; carries the events after `expected`), as `NotAppended`
+  (certain: nothing stored, e.g. the disk is full), or as `InDoubt` (unknown: read the head before going on).
+- (room, actor, ref) is unique for ever. A batch that repeats one is a `NotAppended`: callers ask `find` first.
+- Appends to one room by several writers at once are safe: exactly one of those that expected the same head wins.
+- A cancelled caller changes nothing about the batch: it is stored whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from wslive.core.events import Event, Head
+
+
+class RoomRecord(msgspec.Struct, frozen=True):
+    """What the log knows of a room beside its events.
+
+    Attributes:
+        room: The room's id, never shown to people.
+        code: The join code.
+        epoch: The life of this log.
+        host_key_hash: SHA-256 of the host key; the key itself is nowhere on the server.
+        created_at_ms: Wall-clock time in milliseconds since 1970, UTC.
+        ended_at_ms: When it was ended, if it was.
+    """
+
+    room: str
+    code: str
+    epoch: str
+    host_key_hash: bytes
+    created_at_ms: int
+    ended_at_ms: int | None = None
+
+
+class CodeTaken(Exception):
+    """The join code belongs to another room."""
+
+
+class EventLog(Protocol):
+    """Where events are kept."""
+
+    async def create(self, record: RoomRecord) -> None:
+        """Register a room with an empty log.
+
+        Raises:
+            CodeTaken: Another room has this code.
+            NotAppended: Not stored.
+        """
+        ...
+
+    async def rooms(self) -> list[RoomRecord]:
+        """All rooms, oldest first."""
+        ...
+
+    async def record(self, code: str) -> RoomRecord | None:
+        """The room of a join code."""
+        ...
+
+    async def end(self, room: str, ended_at_ms: int) -> None:
+        """Note that a room was ended; its code stays taken."""
+        ...
+
+    async def delete(self, room: str) -> None:
+        """Remove a room and all its events. Deleting one that is not there is no error."""
+        ...
+
+    async def head(self, room: str) -> Head:
+        """The end of a room's log.
+
+        Raises:
+            KeyError: No such room.
+        """
+        ...
+
+    async def append(self, room: str, expected: Head, events: Sequence[Event]) -> Head:
+        """Store a batch right after `expected`, whole or not at all, and return the new head.
+
+        Raises:
+            AppendConflict · NotAppended · InDoubt: See the module.
+            KeyError: No such room.
+            ValueError: The events do not follow `expected` (a bug of the caller).
+        """
+        ...
+
+    async def read(self, room: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Up to `limit` events after the offset `after`, in order."""
+        ...
+
+    async def find(self, room: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """The offsets of those (actor, ref) pairs that are in the log."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what is in flight and let go of the store."""
+        ...
