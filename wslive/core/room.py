@@ -40,6 +40,7 @@ from wslive.core.errors import (
 from wslive.core.events import Event, Head, head_after
 from wslive.core.roles import HOSTS, PARTICIPANTS, SPEAKERS, Role, Who
 from wslive.core.text import MAX_NAME_CHARS, MAX_TITLE_CHARS, clean
+from wslive.core.view import Keyed
 
 ROOM = 0
 """The activity id that commands and events of the room itself carry."""
@@ -336,9 +337,7 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
     raise AssertionError(f"no rule for {wish!r}")
 
 
-def _decide_activity(
-    room: Room, kind: str, body: msgspec.Raw, keep_open: bool, context: Context
-) -> ActivityOpened:
+def _decide_activity(room: Room, kind: str, body: msgspec.Raw, keep_open: bool, context: Context) -> ActivityOpened:
     rules = room.registry.get(kind)
     if rules is None:
         raise UnknownActivity(f"This server knows no activity of the kind {kind[:40]!r}.")

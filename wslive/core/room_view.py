@@ -133,12 +133,9 @@ def changes(room: Room, who: Who, after: int) -> list[Op]:
 
 def snapshot(room: Room, who: Who, history: int = HISTORY_ENTRIES) -> View:
     """The whole view of one reader."""
-    view: View = {
-        name: part_view(room, name, audience(room, name, who).name) for name in (ROOM_PART, PEOPLE_PART)
-    }
+    view: View = {name: part_view(room, name, audience(room, name, who).name) for name in (ROOM_PART, PEOPLE_PART)}
     view["activities"] = {
-        str(id): part_view(room, str(id), audience(room, str(id), who).name, history)
-        for id in room.activities
+        str(id): part_view(room, str(id), audience(room, str(id), who).name, history) for id in room.activities
     }
     view["me"] = _me(room, who)
     return view

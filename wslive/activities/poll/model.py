@@ -336,8 +336,8 @@ class Poll(Activity[PollState]):
             case PollEdited(question=question, options=options, marked=marked):
                 state.question = question
                 if not marked:  # no ballot anywhere, but retracted ones must stay known to readers behind
-                    for round in state.rounds:
-                        round.counts = {o.id: 0 for o in options}
+                    for past in state.rounds:
+                        past.counts = {o.id: 0 for o in options}
                     state.tally_at = meta.offset
                     state.max_choices = min(state.max_choices, len(options))
                 state.options = options
