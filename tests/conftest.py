@@ -14,6 +14,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Playwright's synchronous interface keeps an event loop running in the main thread for as long as the
     browser lives, and no coroutine test could start its own beside it.
     """
-    items.sort(
-        key=lambda item: ("end_to_end" in item.path.parts, "chromium" in getattr(item, "fixturenames", ()))
-    )
+    items.sort(key=cost)
+
+
+def cost(item: pytest.Item) -> tuple[bool, bool]:
+    """A key to sort tests by."""
+    path = item.path.relative_to(item.config.rootpath)
+    return "end_to_end" in path.parts, "chromium" in getattr(item, "fixturenames", ())

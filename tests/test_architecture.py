@@ -75,9 +75,7 @@ def mirror_of(module: str) -> Path:
     return ROOT / "tests" / path.parent.relative_to("wslive") / f"test_{path.stem.strip('_')}.py"
 
 
-def test_imports_keep_to_the_contracts(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_imports_keep_to_the_contracts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     status = lint_imports(no_cache=True)
     assert status == 0, capsys.readouterr().out
