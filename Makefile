@@ -1,0 +1,36 @@
+# Everything that one does with a clone. Each target does the set-up that it needs, the first time.
+
+SHELL := /bin/bash
+
+.PHONY: help setup demo check test clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+# The environments are stamped, so that they are made again when their recipe changes.
+.venv/.lab: pyproject.toml tools/venv.sh tools/packages.sh
+	@tools/venv.sh lab
+	@touch $@
+
+.venv/.test: pyproject.toml tools/venv.sh tools/packages.sh
+	@tools/venv.sh lab,test
+	@touch .venv/.lab $@
+
+setup: .venv/.test ## a virtual environment, .venv, with all that development needs
+
+demo: .venv/.lab ## wslive's first minute; ARGS="--no-browser --seconds 60" are handed on
+	@.venv/bin/wslive demo $(ARGS)
+
+check: .venv/.test ## the quick checks: style, types, import contracts, all tests without a browser
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/pytest --ignore=tests/end_to_end
+
+test: check ## the quick checks, then the end-to-end tests with real servers, JupyterLab and Chromium
+	@tools/browser.sh
+	.venv/bin/pytest tests/end_to_end
+
+clean: ## remove what the tools have left; .venv stays
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# See that the end-to-end tests have a Chromium that starts, and fonts; install them where that can be done.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source tools/packages.sh
+
+browser() { .venv/bin/python -m tests.end_to_end.browser; }
+
+distribution() { (. /etc/os-release 2>/dev/null && echo "${ID:-}"); }
+
+# The tests put phones into another network namespace, which only root can make.
+if [ "$(uname)" = Linux ] && [ "$(id -u)" = 0 ] && ! command -v ip >/dev/null; then
+    install_packages "The end-to-end tests make network namespaces." iproute2
+fi
+
+if browser 2>/dev/null; then
+    exit
+fi
+if [ -n "${CHROMIUM:-}" ]; then
+    browser  # says that this one does not start
+elif [ "$(distribution)" = ubuntu ]; then
+    # Ubuntu's package "chromium" is only a pointer to a snap, which does not start in containers and cannot
+    # read other programs' temporary files. Playwright's own build is a plain program.
+    if as_root true 2>/dev/null; then
+        as_root .venv/bin/python -m playwright install-deps chromium
+        .venv/bin/python -m playwright install chromium
+    fi
+else
+    install_packages "The end-to-end tests drive a real browser." chromium fonts-noto-color-emoji
+fi
+browser
