@@ -44,6 +44,7 @@ from wslive.core.errors import (
     TooManyOptions,
     UnknownOption,
 )
+from wslive.core.math import segments
 from wslive.core.roles import HOSTS, PARTICIPANTS, Role, Who
 from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
 from wslive.core.view import Audience, Keyed, Op, Put, Remove, Set, View
@@ -210,8 +211,7 @@ class PollState:
 
     def __init__(self, opened: PollOpened, meta: Meta) -> None:
         """Open, in round 1."""
-        self.question = opened.question
-        self.options = opened.options
+        self.word(opened.question, opened.options)
         self.max_choices = opened.max_choices
         self.results = opened.results
         self.changeable = opened.changeable
@@ -223,6 +223,13 @@ class PollState:
         self.discarded = False
         self.rounds: list[Round] = [Round(opened.options)]
         self.opened_at = self.defined_at = self.status_at = self.tally_at = meta.offset
+
+    def word(self, question: str, options: tuple[Option, ...]) -> None:
+        """Take up a wording; its formulas are converted here, once, and not for every reader."""
+        self.question = question
+        self.options = options
+        self.question_math = segments(question)
+        self.options_math = [segments(o.text) for o in options]
 
     @property
     def round(self) -> int:
@@ -334,13 +341,12 @@ class Poll(Activity[PollState]):
                 state.tally_at = meta.offset
                 _set_open(state, True, meta)
             case PollEdited(question=question, options=options, marked=marked):
-                state.question = question
+                state.word(question, options)
                 if not marked:  # no ballot anywhere, but retracted ones must stay known to readers behind
                     for past in state.rounds:
                         past.counts = {o.id: 0 for o in options}
                     state.tally_at = meta.offset
                     state.max_choices = min(state.max_choices, len(options))
-                state.options = options
                 state.edited = state.edited or marked
                 state.defined_at = meta.offset
             case PollDiscarded():
@@ -472,9 +478,15 @@ def _chosen(state: PollState, options: list[str]) -> tuple[str, ...]:
 
 
 def _definition(state: PollState) -> View:
+    """`question_math` and an option's `math` are there only where the text has formulas (see core.math)."""
+    options = [
+        {"id": o.id, "text": o.text} if math is None else {"id": o.id, "text": o.text, "math": math}
+        for o, math in zip(state.options, state.options_math, strict=True)
+    ]
     return {
         "question": state.question,
-        "options": [{"id": o.id, "text": o.text} for o in state.options],
+        **({} if state.question_math is None else {"question_math": state.question_math}),
+        "options": options,
         "max_choices": state.max_choices,
         "results": state.results.value,
         "changeable": state.changeable,
