@@ -16,16 +16,17 @@ fi
 if browser 2>/dev/null; then
     exit
 fi
+why="The end-to-end tests drive a real browser and found none that starts."
 if [ -n "${CHROMIUM:-}" ]; then
-    browser  # says that this one does not start
+    :  # the last line says what is wrong with it
 elif [ "$(distribution)" = ubuntu ]; then
     # Ubuntu's package "chromium" is only a pointer to a snap, which does not start in containers and cannot
-    # read other programs' temporary files. Playwright's own build is a plain program.
-    if as_root true 2>/dev/null; then
-        as_root .venv/bin/python -m playwright install-deps chromium
-        .venv/bin/python -m playwright install chromium
-    fi
+    # read other programs' temporary files. Playwright's own build is a plain program. libatomic1 is for the
+    # Node.js that Playwright brings along.
+    install_packages "$why" libatomic1
+    as_root .venv/bin/python -m playwright install-deps chromium
+    .venv/bin/python -m playwright install chromium
 else
-    install_packages "The end-to-end tests drive a real browser." chromium fonts-noto-color-emoji
+    install_packages "$why" chromium fonts-noto-color-emoji libatomic1
 fi
 browser

@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +37,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 HOW_TO_INSTALL = """\
 The end-to-end tests drive a real Chromium and found none that starts. Install one:
-    Debian:   sudo apt-get install chromium
+    Debian:   sudo apt-get install chromium libatomic1
     others:   .venv/bin/python -m playwright install --with-deps chromium
               (on Ubuntu the package "chromium" only points to a snap)
 or name one that you have: CHROMIUM=/path/to/chrome make test"""
@@ -77,17 +78,25 @@ def find_chromium(playwright: Playwright) -> str:
     raise NoChromium
 
 
-def launch_chromium(playwright: Playwright) -> Browser:
-    """Start the browser, headless.
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """Start the browser, headless, and close it at the end.
 
     Raises:
         NoChromium: There is none, or it does not start.
     """
-    program = find_chromium(playwright)
-    try:
-        return playwright.chromium.launch(executable_path=program, args=FLAGS)
-    except PlaywrightError as error:
-        raise NoChromium(f"{program} does not start:\n{error.message}") from error
+    with ExitStack() as stack:
+        try:
+            playwright = stack.enter_context(sync_playwright())
+        except Exception as error:  # Playwright raises no class of its own here
+            raise NoChromium(f"Playwright's driver does not start: {error}") from error
+        program = find_chromium(playwright)
+        try:
+            browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        except PlaywrightError as error:
+            raise NoChromium(f"{program} does not start:\n{error.message}") from error
+        yield browser
+        browser.close()
 
 
 @dataclass
@@ -230,14 +239,12 @@ def accessibility_violations(page: Page) -> list[str]:
 
 def main() -> int:
     """Start the browser once and say which it is."""
-    with sync_playwright() as playwright:
-        try:
-            browser = launch_chromium(playwright)
-            print(f"{find_chromium(playwright)} ({browser.version})")  # noqa: T201
-            browser.close()
-        except NoChromium as error:
-            print(error, file=sys.stderr)  # noqa: T201
-            return 1
+    try:
+        with running_chromium() as browser:
+            print(f"The end-to-end tests use Chromium {browser.version}.")  # noqa: T201
+    except NoChromium as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
     return 0
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Generator, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.end_to_end.browser import Pages, launch_chromium
+from tests.end_to_end.browser import Pages, running_chromium
 from tests.end_to_end.lab import Lab
 
 FAILED = pytest.StashKey[bool]()
@@ -24,10 +24,8 @@ def pytest_runtest_makereport(
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One Chromium for all tests. Without one they fail, and say how to install it."""
-    with sync_playwright() as playwright:
-        browser = launch_chromium(playwright)
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
