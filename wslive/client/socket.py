@@ -1,0 +1,193 @@
+"""One WebSocket of `wslive.v1`, on Tornado's client: frames in by a plain callback, frames out, a clean end.
+
+What Tornado leaves to its callers is handled here and nowhere else: a write's future must be looked at and must not
+be waited for with a time-out, a connect that nobody waits for any more still opens, and a socket that is not closed
+by us warns when it is collected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket as os_socket
+import ssl
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.simple_httpclient import HTTPTimeoutError
+from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
+
+from wslive.wire.messages import PING_INTERVAL_S, SUBPROTOCOL
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""The largest message taken from a server: a snapshot with every ballot of a long room."""
+
+CLOSE_WAIT_S = 1.0
+"""How long the closing handshake may take before the connection is cut."""
+
+HOW_TO_START = "Start one with `wslive serve`, or check the address."
+
+
+class CannotConnect(Exception):
+    """No WebSocket was opened.
+
+    Attributes:
+        is_definite: Trying again in a moment gives the same answer, as far as one can tell.
+        is_final: The server has spoken: never come back by yourself.
+    """
+
+    def __init__(self, message: str, *, is_definite: bool = False, is_final: bool = False) -> None:
+        """Say why, in a sentence for the person at the notebook."""
+        super().__init__(message)
+        self.is_definite = is_definite
+        self.is_final = is_final
+
+
+def websocket_url(server: str) -> str:
+    """The WebSocket address of a server's base URL ("http://127.0.0.1:8765", "https://…/user/ada/wslive").
+
+    Raises:
+        CannotConnect: It is no http or https address.
+    """
+    parts = urlsplit(server)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise CannotConnect(
+            f"{server!r} is not the address of a server; it looks like http://192.168.1.7:8765",
+            is_definite=True,
+            is_final=True,
+        )
+    return f"ws{server.rstrip('/')[4:]}/ws"
+
+
+class Socket:
+    """An open WebSocket."""
+
+    def __init__(self, connection: WebSocketClientConnection, closed: asyncio.Future[None]) -> None:
+        """Made by `open_socket`."""
+        self._connection = connection
+        # The connection lets go of its protocol as soon as it begins to close.
+        self._stream = None if connection.protocol is None else connection.protocol.stream
+        self._closed = closed
+        self._cut: asyncio.TimerHandle | None = None
+
+    def send(self, frame: bytes) -> None:
+        """Send a text frame. On a connection that is closing it is dropped: `closed` tells."""
+        try:
+            written = self._connection.write_message(frame)
+        except WebSocketClosedError:
+            return
+        written.add_done_callback(_looked_at)
+
+    async def closed(self) -> int | None:
+        """Wait for the end, and return the close code; None where there was none (the network broke)."""
+        await asyncio.shield(self._closed)
+        return self._connection.close_code
+
+    def drop(self) -> None:
+        """Begin to close; without an answer the connection is cut after `CLOSE_WAIT_S`."""
+        if self._cut is None:
+            self._cut = asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self._cut_off)
+            self._connection.close(1000)
+
+    async def close(self) -> None:
+        """Close, and wait until that is done."""
+        self.drop()
+        try:
+            await asyncio.shield(self._closed)
+        except asyncio.CancelledError:
+            self._cut_off()
+            raise
+        finally:
+            if self._cut is not None:
+                self._cut.cancel()
+
+    def _cut_off(self) -> None:
+        # Ends Tornado's reading task with it; left alone that task would outlive a loop that is stopped.
+        if self._stream is not None:
+            self._stream.close()
+
+
+async def open_socket(server: str, on_frame: Callable[[str | bytes], None], *, timeout_s: float) -> Socket:
+    """Open a WebSocket to a server; `on_frame` is called with each frame as it comes, on this loop.
+
+    Raises:
+        CannotConnect: With the reason.
+    """
+    closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def on_message(message: str | bytes | None) -> None:
+        if message is not None:
+            on_frame(message)
+        elif not closed.done():
+            closed.set_result(None)
+
+    # The request's own time-out covers connecting and the handshake.
+    request = HTTPRequest(websocket_url(server), connect_timeout=timeout_s, request_timeout=timeout_s)
+    opening = asyncio.ensure_future(
+        websocket_connect(
+            request,
+            on_message_callback=on_message,
+            ping_interval=PING_INTERVAL_S,
+            ping_timeout=PING_INTERVAL_S,
+            max_message_size=MAX_MESSAGE_BYTES,
+            subprotocols=[SUBPROTOCOL],
+        )
+    )
+    try:
+        async with asyncio.timeout(timeout_s + 1):
+            connection = await asyncio.shield(opening)
+    except TimeoutError:
+        opening.add_done_callback(_close_unwanted)
+        raise CannotConnect(f"no wslive server answers at {server}: no answer within {timeout_s:g} s.") from None
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_unwanted)
+        raise
+    except Exception as error:
+        raise _cannot_connect(server, error, timeout_s) from None
+    if connection.selected_subprotocol != SUBPROTOCOL:
+        await Socket(connection, closed).close()
+        raise CannotConnect(
+            f"the server at {server} does not speak {SUBPROTOCOL}: it is no wslive server, or of another version.",
+            is_definite=True,
+        )
+    return Socket(connection, closed)
+
+
+def _close_unwanted(opening: asyncio.Future[WebSocketClientConnection]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+def _looked_at(written: asyncio.Future[None]) -> None:
+    # An exception that nobody looks at is logged by asyncio; here it only says that the connection has ended.
+    with contextlib.suppress(asyncio.CancelledError):
+        written.exception()
+
+
+def _cannot_connect(server: str, error: Exception, timeout_s: float) -> CannotConnect:
+    nobody = f"no wslive server answers at {server}"
+    match error:
+        case HTTPTimeoutError():
+            return CannotConnect(f"{nobody}: no answer within {timeout_s:g} s.")
+        case HTTPClientError(code=403):
+            return CannotConnect(
+                f"the server at {server} refuses this address. Use the address that its host shows, or ask the "
+                "operator to allow this one (--public-url, --allow-origin).",
+                is_definite=True,
+                is_final=True,
+            )
+        case HTTPClientError(code=code) if code in (502, 503, 504, 429):
+            return CannotConnect(f"the server at {server} is not ready (HTTP {code}).")
+        case HTTPClientError(code=code) if code != 599:
+            return CannotConnect(f"{nobody}: HTTP {code}. {HOW_TO_START}", is_definite=True)
+        case ConnectionRefusedError():
+            return CannotConnect(f"{nobody}: connection refused. {HOW_TO_START}", is_definite=True)
+        case os_socket.gaierror():
+            name = urlsplit(server).hostname
+            return CannotConnect(f"{nobody}: the name {name} is not known. Check the address.", is_definite=True)
+        case ssl.SSLCertVerificationError(verify_message=reason):
+            return CannotConnect(f"the certificate of {server} is not accepted: {reason}.", is_definite=True)
+        case OSError(strerror=str(reason)):
+            return CannotConnect(f"{nobody}: {reason.lower()}.")
+    return CannotConnect(f"{nobody}: {str(error) or type(error).__name__}.")
