@@ -21,7 +21,6 @@ from wslive.core.activity import (
     CommandSpec,
     Context,
     EventSpec,
-    Keyed,
     Meta,
     People,
     Person,
@@ -37,7 +36,7 @@ from wslive.core.errors import (
     UnknownCommand,
     UnknownPerson,
 )
-from wslive.core.events import Event, Head, head_after
+from wslive.core.events import CHAIN_START, Event, Head, head_after
 from wslive.core.roles import HOSTS, PARTICIPANTS, SPEAKERS, Role, Who
 from wslive.core.text import MAX_NAME_CHARS, MAX_TITLE_CHARS, clean
 from wslive.core.view import Keyed
@@ -231,10 +230,27 @@ class Room:
         """The offset since which participants have (or have not) been told names."""
         self.touched: Keyed[bool] = Keyed()
         """Actors in the order of the last change of their personal part."""
+        self._chains = bytearray()
 
     def of_kind(self, kind: str) -> dict[int, Any]:
         """The states of one kind's activities, by id."""
         return {id: a.state for id, a in self.activities.items() if a.rules.kind == kind}
+
+    def chain_at(self, offset: int) -> str | None:
+        """The chain of the position at `offset`, in hexadecimal; None beyond the head.
+
+        Eight bytes an event: without them a resume could not tell this log from another one of the same epoch.
+        """
+        if not 0 <= offset <= self.head.offset:
+            return None
+        if offset == 0:
+            return CHAIN_START[:8].hex()
+        return self._chains[8 * (offset - 1) : 8 * offset].hex()
+
+    def advance(self, event: Event) -> None:
+        """Move the head to `event`."""
+        self.head = head_after(self.head, event)
+        self._chains += event.chain[:8]
 
     def person(self, actor: str) -> Person:
         """One participant.
@@ -364,7 +380,7 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None) -> None:
     if event.offset != room.head.offset + 1:
         raise ValueError(f"event {event.offset} does not follow offset {room.head.offset}")
     meta = Meta(event.offset, event.at_ms, event.actor)
-    room.head = head_after(room.head, event)
+    room.advance(event)
     if event.activity == ROOM:
         decoded = body or EVENTS_BY_KEY[event.kind, event.version].decoder.decode(event.body)
         _apply_room(room, decoded, meta)

@@ -13,39 +13,48 @@ FINAL_FROM = 4500
 class CloseCode(IntEnum):
     """A close code of `wslive.v1`."""
 
-    sentence: str
+    GOING_AWAY = 4000
+    HELLO_TIMEOUT = 4002
+    STORE_TROUBLE = 4003
+    IDLE = 4004
+    TICKET_EXPIRED = 4005
+    PROTOCOL_ERROR = 4500
+    FRAME_TOO_BIG = 4501
+    ROOM_UNAVAILABLE = 4502
+    INVALID_TOKEN = 4503
+    REMOVED = 4504
+    ROOM_ENDED = 4505
+    ROOM_DELETED = 4506
+    TOO_MANY_ERRORS = 4507
+    REFUSED = 4508
 
-    def __new__(cls, value: int, sentence: str) -> CloseCode:
-        """Attach the sentence to the number."""
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.sentence = sentence
-        return member
-
-    GOING_AWAY = 4000, "The server is going down or restarting; come back in a moment."
-    SLOW_READER = (
-        4001,
-        "The connection did not take what was sent to it; come back and go on where it stopped.",
-    )
-    HELLO_TIMEOUT = 4002, "No hello arrived in time."
-    STORE_TROUBLE = 4003, "The server could not reach its store; come back in a moment."
-    IDLE = 4004, "The connection was silent for too long."
-    TICKET_EXPIRED = 4005, "The ticket has expired; come back with a new one."
-
-    PROTOCOL_ERROR = 4500, "The other side sent something that this protocol does not know."
-    FRAME_TOO_BIG = 4501, "A frame was larger than this server takes."
-    ROOM_UNAVAILABLE = 4502, "This room cannot be joined."
-    INVALID_TOKEN = 4503, "The token is not valid for this room (any more)."
-    REMOVED = 4504, "The host has sent this person out of the room."
-    ROOM_ENDED = 4505, "The host has ended this room."
-    ROOM_DELETED = 4506, "This room has been deleted."
-    TOO_MANY_ERRORS = 4507, "Too many frames could not be understood."
-    REFUSED = 4508, "The server did not let this connection in; the refusal before says why."
+    @property
+    def sentence(self) -> str:
+        """What it means, for people."""
+        return _SENTENCES[self]
 
     @property
     def is_final(self) -> bool:
         """Whether coming back is pointless."""
         return self >= FINAL_FROM
+
+
+_SENTENCES: dict[CloseCode, str] = {
+    CloseCode.GOING_AWAY: "The server is going down or restarting; come back in a moment.",
+    CloseCode.HELLO_TIMEOUT: "No hello arrived in time.",
+    CloseCode.STORE_TROUBLE: "The server could not reach its store; come back in a moment.",
+    CloseCode.IDLE: "The connection was silent for too long.",
+    CloseCode.TICKET_EXPIRED: "The ticket has expired; come back with a new one.",
+    CloseCode.PROTOCOL_ERROR: "The other side sent something that this protocol does not know.",
+    CloseCode.FRAME_TOO_BIG: "A frame was larger than this server takes.",
+    CloseCode.ROOM_UNAVAILABLE: "This room cannot be joined.",
+    CloseCode.INVALID_TOKEN: "The token is not valid for this room (any more).",
+    CloseCode.REMOVED: "The host has sent this person out of the room.",
+    CloseCode.ROOM_ENDED: "The host has ended this room.",
+    CloseCode.ROOM_DELETED: "This room has been deleted.",
+    CloseCode.TOO_MANY_ERRORS: "Too many frames could not be understood.",
+    CloseCode.REFUSED: "The server did not let this connection in; the refusal before says why.",
+}
 
 
 def is_final(code: int | None) -> bool:

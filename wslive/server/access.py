@@ -1,0 +1,175 @@
+"""Who is let in: signed tokens and tickets, host keys, and the rates of one token.
+
+A token names room, actor and role, and is signed with a key that only the server has; it is verified before it is
+parsed. A ticket is a token that opens connections for ten minutes: notebooks hand it to the browser, so that nothing
+long-lived gets there. A join code never makes a host: a host shows the room's key, of which the server keeps a hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from wslive.core.errors import InvalidToken, StoreUnwritable, TooFast
+from wslive.core.roles import Role
+from wslive.server.settings import Rate, ServerSettings
+
+CODE_SYMBOLS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+"""31 symbols that are not mistaken for one another (no I, L, O, 0, 1)."""
+
+CODE_LENGTH = 6
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """What a token says. `expires_at_s` is 0 for tokens that live as long as the room."""
+
+    room: str
+    actor: str
+    role: Role
+    expires_at_s: int = 0
+
+
+def new_code() -> str:
+    """A fresh join code: 31^6 = 887 million."""
+    return "".join(secrets.choice(CODE_SYMBOLS) for _ in range(CODE_LENGTH))
+
+
+def clean_code(code: str) -> str:
+    """A code as people type it (lower case, spaces, hyphens) in its one form."""
+    return "".join(code.upper().replace("-", " ").split())
+
+
+def new_host_key() -> str:
+    """A fresh host key, 192 bits."""
+    return "hk_" + secrets.token_urlsafe(24)
+
+
+def key_hash(key: str) -> bytes:
+    """What the server keeps of a host key. The key is random, so a plain hash gives nothing away."""
+    return hashlib.sha256(key.encode()).digest()
+
+
+def key_fits(key: str | None, expected_hash: bytes) -> bool:
+    """Whether a host key is the room's, in constant time."""
+    return key is not None and hmac.compare_digest(key_hash(key), expected_hash)
+
+
+class Signer:
+    """Makes and checks tokens with one key."""
+
+    def __init__(self, key: bytes) -> None:
+        """Keep the key."""
+        self._key = key
+
+    def sign(self, claims: Claims) -> str:
+        """A token that says `claims`."""
+        payload = msgspec.json.encode(claims)
+        return f"{_b64(payload)}.{_b64(self._mac(payload))}"
+
+    def verify(self, token: str) -> Claims:
+        """The claims of a token. Whether it has expired is for the caller to ask.
+
+        Raises:
+            InvalidToken: Not ours, or altered.
+        """
+        try:
+            payload, mac = (_unb64(part) for part in token.split("."))
+        except (ValueError, binascii.Error):
+            raise InvalidToken from None
+        if not hmac.compare_digest(mac, self._mac(payload)):
+            raise InvalidToken
+        return msgspec.json.decode(payload, type=Claims)
+
+    def actor_for(self, room: str, ref: str) -> str:
+        """The id of a new participant: the same for a repeated hello, and no one else can compute it."""
+        digest = self._mac(msgspec.json.encode(("actor", room, ref)))
+        return "p_" + _b64(digest[:9])
+
+    def _mac(self, payload: bytes) -> bytes:
+        return hmac.new(self._key, payload, hashlib.sha256).digest()
+
+
+def signer(settings: ServerSettings) -> Signer:
+    """The signer whose key lies at `settings.secret_path`, made there if it is missing.
+
+    Raises:
+        StoreUnwritable: The file can be neither read nor made.
+    """
+    path = settings.secret_path
+    if path is None:
+        return Signer(secrets.token_bytes(32))
+    try:
+        return Signer(_kept_key(path))
+    except OSError as error:
+        raise StoreUnwritable(f"The key file {path} can be neither read nor made: {error.strerror}.") from None
+
+
+def _kept_key(path: Path) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = path.read_bytes()
+        if len(key) == 32:
+            return key
+        # A start that was killed between making and writing the file leaves it short; no token was signed with it.
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
+    key = secrets.token_bytes(32)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(key)
+        file.flush()
+        os.fsync(file.fileno())
+    return key
+
+
+class RateLimits:
+    """Token buckets of one room, per actor and kind of command."""
+
+    _VOTES = frozenset({"cast_vote", "retract_vote"})
+
+    def __init__(self, settings: ServerSettings) -> None:
+        """Take the rates from the settings."""
+        self._settings = settings
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def check(self, actor: str, role: Role, kind: str, now_s: float) -> None:
+        """Take one token from the bucket of this actor and kind.
+
+        Raises:
+            TooFast: It is empty; says when to come back.
+        """
+        name, rate = self._rate(role, kind)
+        level, at_s = self._buckets.get((actor, name), (rate.burst, now_s))
+        level = min(rate.burst, level + (now_s - at_s) * rate.per_s)
+        if level < 1:
+            wait_s = round((1 - level) / rate.per_s, 1) or 0.1
+            raise TooFast(f"That was too fast; try again in {wait_s} seconds.", retry_after_s=wait_s)
+        self._buckets[actor, name] = (level - 1, now_s)
+
+    def forget(self, now_s: float) -> None:
+        """Drop the buckets that have filled up again."""
+        full_after_s = 60.0
+        self._buckets = {k: b for k, b in self._buckets.items() if now_s - b[1] < full_after_s}
+
+    def _rate(self, role: Role, kind: str) -> tuple[str, Rate]:
+        if role is Role.HOST:
+            return "host", self._settings.host_rate
+        if kind in self._VOTES:
+            return "vote", self._settings.vote_rate
+        if kind == "say":
+            return "line", self._settings.line_rate
+        return "name", self._settings.name_rate
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _unb64(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -1,0 +1,183 @@
+"""A whole server: its parts wired together, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import secrets
+import time
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+from wslive.core.errors import PortInUse
+from wslive.eventlog.base import EventLog
+from wslive.server import http
+from wslive.server.access import signer
+from wslive.server.context import Context
+from wslive.server.network import Network
+from wslive.server.node import Node
+from wslive.server.origins import Gate
+from wslive.server.settings import ServerSettings
+from wslive.server.socket import SocketHandler
+
+logger = logging.getLogger("wslive.server")
+
+_MAX_BODY_BYTES = 64 * 1024
+_HEADER_TIMEOUT_S = 10.0
+_SWEEP_INTERVAL_S = 1.0
+_FAREWELL_S = 2.0
+# Tornado closes on larger messages without a word; up to this size we say ourselves what is wrong.
+_MAX_MESSAGE_BYTES = 1024 * 1024
+
+
+class Server:
+    """One server on one port.
+
+    Attributes:
+        hosting_token: What creating a room needs.
+        idle: Set when nobody has been connected for `settings.idle_end_s`.
+    """
+
+    def __init__(self, settings: ServerSettings, log: EventLog) -> None:
+        """Wire the parts; `start` opens the port. The log is closed by `stop`.
+
+        Raises:
+            StoreUnwritable: The key that signs tokens can be neither read nor made.
+        """
+        self.settings = settings
+        self.hosting_token = settings.hosting_token or "ht_" + secrets.token_urlsafe(24)
+        self.idle = asyncio.Event()
+        gate = Gate(settings)
+        self._log = log
+        self._node = Node(log, settings, signer(settings))
+        self._network = Network(settings, gate, self._audience_server)
+        self._context = Context(settings, self._node, gate, self._network, self.hosting_token)
+        self._http: HTTPServer | None = None
+        self._upkeep: asyncio.Task[None] | None = None
+        self.port = settings.port
+
+    @property
+    def url(self) -> str:
+        """The base URL on this computer."""
+        host = self.settings.host
+        if host in ("", "0.0.0.0", "::"):
+            host = "127.0.0.1"
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+    @property
+    def audience_urls(self) -> list[str]:
+        """Base URLs that others can reach."""
+        return self._network.urls
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._context.connections)
+
+    async def start(self) -> None:
+        """Open the port.
+
+        Raises:
+            PortInUse: Another program has it.
+        """
+        try:
+            sockets = bind_sockets(self.settings.port, self.settings.host or None)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(
+                    f"Port {self.settings.port} is taken by another program. Choose another one with --port, "
+                    "or --port 0 to take any free one."
+                ) from None
+            raise PortInUse(f"Cannot listen on {self.settings.host}:{self.settings.port}: {error.strerror}.") from None
+        self.port = self._network.port = sockets[0].getsockname()[1]
+        self._http = self._serve(_routes(self._context, audience_only=False))
+        self._http.add_sockets(sockets)
+        self._context.busy_at_s = time.monotonic()
+        self._upkeep = asyncio.create_task(self._sweep(), name="upkeep")
+
+    async def stop(self) -> None:
+        """Tell people, store what is queued, and close port and log."""
+        if self._http is not None:
+            self._http.stop()
+        self._network.close()
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.wait({self._upkeep})
+        # First the rooms: what is queued is stored and acknowledged, then people are told to come back.
+        await self._node.close()
+        for connection in list(self._context.connections):
+            connection.say_bye(self.settings.drain_s)
+        gone = asyncio.ensure_future(self._context.all_gone.wait())
+        await asyncio.wait({gone}, timeout=_FAREWELL_S)
+        gone.cancel()
+        if self._http is not None:
+            await self._http.close_all_connections()
+        await self._log.close()
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_INTERVAL_S)
+            try:
+                await self._context.sweep()
+            except Exception:
+                logger.exception("the upkeep failed; trying again")
+            idle_end_s = self.settings.idle_end_s
+            if idle_end_s is not None and time.monotonic() - self._context.busy_at_s > idle_end_s:
+                self.idle.set()
+
+    def _audience_server(self) -> HTTPServer:
+        return self._serve(_routes(self._context, audience_only=True))
+
+    def _serve(self, routes: list[Any]) -> HTTPServer:
+        application = Application(
+            routes,
+            websocket_ping_interval=self.settings.ping_interval_s,
+            websocket_ping_timeout=self.settings.ping_interval_s,
+            websocket_max_message_size=_MAX_MESSAGE_BYTES,
+            log_function=_log_request,
+        )
+        return HTTPServer(
+            application,
+            max_body_size=_MAX_BODY_BYTES,
+            max_header_size=16 * 1024,
+            body_timeout=_HEADER_TIMEOUT_S,
+            idle_connection_timeout=_HEADER_TIMEOUT_S,
+        )
+
+
+def _routes(context: Context, *, audience_only: bool) -> list[Any]:
+    own = {"context": context}
+    code = r"([A-Za-z0-9-]{1,20})"
+    audience = [
+        (r"/", http.PageHandler, {**own, "page": "index.html"}),
+        (rf"/r/{code}", http.PageHandler, {**own, "page": "index.html"}),
+        (rf"/r/{code}/screen", http.PageHandler, {**own, "page": "screen.html"}),
+        (rf"/r/{code}/about", http.AboutHandler, own),
+        (rf"/r/{code}/link", http.LinkHandler, own),
+        (rf"/r/{code}/qr\.svg", http.QrHandler, own),
+        (r"/static/([A-Za-z0-9_./-]+)", http.FileHandler, own),
+        (r"/ws", SocketHandler, {**own, "audience_only": audience_only}),
+        (r"/health", http.HealthHandler, own),
+    ]
+    if audience_only:
+        return audience
+    return [
+        *audience,
+        (r"/api/server", http.ServerHandler, own),
+        (r"/api/rooms", http.RoomsHandler, own),
+        (r"/api/audience", http.AudienceHandler, own),
+        (rf"/api/rooms/{code}", http.RoomHandler, own),
+        (rf"/api/rooms/{code}/events", http.EventsHandler, own),
+    ]
+
+
+def _log_request(handler: Any) -> None:
+    """One line a request, without its address: join codes stand in it, and a log has more readers than a room."""
+    status = handler.get_status()
+    level = logging.WARNING if status >= 500 else logging.DEBUG
+    request = handler.request
+    logger.log(level, "%d %s %s %.1f ms", status, request.method, type(handler).__name__, 1e3 * request.request_time())

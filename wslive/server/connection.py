@@ -1,0 +1,205 @@
+"""One connection's logic: turns from `wire.session`, people from `node`, views from `fanout`.
+
+It holds no socket of its own, so the handler of `wslive serve` and one that lives in another Tornado application can
+both be thin shells around it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Protocol
+
+from tornado.iostream import IOStream
+
+from wslive.core.errors import InvalidToken, NotAllowed, Refused, RoomUnavailable, TemporarilyUnavailable
+from wslive.core.roles import Role, Who
+from wslive.core.room import ROOM, SERVER_COMMANDS, Room
+from wslive.core.room_view import older
+from wslive.server.access import Claims
+from wslive.server.fanout import Member
+from wslive.server.node import LiveRoom, Node
+from wslive.server.outbox import Flusher, Outbox, text_frame
+from wslive.server.room_task import Outcome
+from wslive.wire import messages
+from wslive.wire.close_codes import CloseCode
+from wslive.wire.codec import encode
+from wslive.wire.session import Act, Close, Phase, Reply, Session
+
+logger = logging.getLogger("wslive.connection")
+
+MAX_PAGE = 200
+"""Entries of one page of older lines."""
+
+
+class Socket(Protocol):
+    """What a handler offers."""
+
+    @property
+    def stream(self) -> IOStream:
+        """The stream below the WebSocket."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Begin the closing handshake."""
+        ...
+
+
+class Connection:
+    """One WebSocket."""
+
+    def __init__(
+        self, node: Node, socket: Socket, flusher: Flusher, ticket: Claims | None, *, audience_only: bool
+    ) -> None:
+        """Wait for the hello; `ticket` is one whose signature is ours."""
+        self.opened_at_s = time.monotonic()
+        self._node = node
+        self._socket = socket
+        self._ticket = ticket
+        self._audience_only = audience_only
+        self._session = Session(node.settings.max_frame_bytes)
+        self._outbox = Outbox(socket.stream, flusher, self._drained)
+        self._member: Member | None = None
+        self._live: LiveRoom | None = None
+        self._joining: asyncio.Task[None] | None = None
+
+    @property
+    def is_waiting_for_hello(self) -> bool:
+        """Whether nothing has been heard yet."""
+        return self._session.phase is Phase.NEW
+
+    def opened(self) -> None:
+        """The handshake is done."""
+        if self._ticket is not None and self._ticket.expires_at_s <= time.time():
+            self.close(CloseCode.TICKET_EXPIRED)
+
+    def received(self, frame: str | bytes) -> None:
+        """A frame came."""
+        match self._session.receive(frame):
+            case Reply(message):
+                self._post(message)
+            case Close(code, reason):
+                self.close(code, reason)
+            case Act(messages.Command() as command):
+                self._submit(command)
+            case Act(messages.Hello() as hello):
+                self._joining = asyncio.get_running_loop().create_task(self._join(hello))
+            case Act(messages.ReadOlder() as wish):
+                self._read_older(wish)
+            case Act(messages.GetTicket() as wish):
+                self._make_ticket(wish)
+
+    def lost(self) -> None:
+        """The socket is gone."""
+        self._session.closed()
+        if self._joining is not None:
+            self._joining.cancel()
+        if self._live is not None and self._member is not None:
+            self._live.fanout.remove(self._member)
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """Close with a code of ours."""
+        self._session.closed()
+        self._outbox.flush()
+        self._socket.close(code, (reason or code.sentence)[:120])
+
+    def say_bye(self, spread_s: float) -> None:
+        """The server goes down."""
+        code = CloseCode.GOING_AWAY
+        self._post(messages.Bye(code, code.sentence, spread_s))
+        self.close(code)
+
+    # ── joining ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _join(self, hello: messages.Hello) -> None:
+        try:
+            if self._audience_only and (hello.role is Role.HOST or self._ticket_role is Role.HOST):
+                raise NotAllowed("This address is for the audience. Host the room at the server's own address.")
+            live, who, token = await self._node.admit(hello, self._ticket)
+        except Refused as refused:
+            self._refuse(hello.ref, refused)
+            self.close(_close_code(refused), refused.message)
+            return
+        except Exception:
+            logger.exception("a hello failed")
+            self.close(CloseCode.STORE_TROUBLE)
+            return
+        member = Member(who, self._outbox, self.close)
+
+        def welcome(room: Room) -> None:
+            if self._session.phase is not Phase.JOINING:
+                return  # gone meanwhile
+            self._session.admitted()
+            self._live, self._member = live, member
+            live.fanout.add(member, room, hello.position, token, live.record.code)
+
+        live.task.read(welcome)
+
+    @property
+    def _ticket_role(self) -> Role | None:
+        return self._ticket.role if self._ticket is not None else None
+
+    # ── joined ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _submit(self, command: messages.Command) -> None:
+        live, who = self._joined()
+        try:
+            if command.activity == ROOM and command.kind in SERVER_COMMANDS:
+                raise NotAllowed
+            live.rates.check(who.actor, who.role, command.kind, time.monotonic())
+        except Refused as refused:
+            self._refuse(command.ref, refused)
+            return
+
+        def reply(outcome: Outcome) -> None:
+            if isinstance(outcome, Refused):
+                self._refuse(command.ref, outcome)
+            else:
+                self._post(messages.Ack(command.ref, outcome))
+
+        live.task.submit(who, command.to_core(), reply)
+
+    def _read_older(self, wish: messages.ReadOlder) -> None:
+        live, who = self._joined()
+
+        def read(room: Room) -> None:
+            try:
+                limit = max(1, min(wish.limit, MAX_PAGE))
+                self._post(messages.Page(wish.ref, older(room, who, wish.activity, wish.before, limit)))
+            except Refused as refused:
+                self._refuse(wish.ref, refused)
+
+        live.task.read(read)
+
+    def _make_ticket(self, wish: messages.GetTicket) -> None:
+        live, who = self._joined()
+        life_s = self._node.settings.ticket_life_s
+        self._post(messages.Ticket(wish.ref, self._node.ticket(live, who), life_s))
+
+    def _joined(self) -> tuple[LiveRoom, Who]:
+        # The session lets these messages through only when joined.
+        assert self._live is not None
+        assert self._member is not None
+        return self._live, self._member.who
+
+    def _drained(self) -> None:
+        if self._live is not None and self._member is not None:
+            self._live.fanout.drained(self._member)
+
+    def _refuse(self, ref: str, refused: Refused) -> None:
+        self._post(messages.Refused(ref, refused.code, refused.message, refused.retry_after_s))
+
+    def _post(self, message: messages.ServerMessage) -> None:
+        self._outbox.post(text_frame(encode(message)))
+
+
+def _close_code(refused: Refused) -> CloseCode:
+    match refused:
+        case RoomUnavailable():
+            return CloseCode.ROOM_UNAVAILABLE
+        case InvalidToken():
+            return CloseCode.INVALID_TOKEN
+        case TemporarilyUnavailable():
+            return CloseCode.STORE_TROUBLE
+    return CloseCode.REFUSED

@@ -1,0 +1,56 @@
+"""What the handlers of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from wslive.server.connection import Connection
+from wslive.server.network import Network
+from wslive.server.node import Node
+from wslive.server.origins import Gate
+from wslive.server.outbox import Flusher
+from wslive.server.settings import ServerSettings
+from wslive.server.static import StaticFiles
+from wslive.wire.close_codes import CloseCode
+
+
+class Context:
+    """The parts of one server and its open connections."""
+
+    def __init__(self, settings: ServerSettings, node: Node, gate: Gate, network: Network, hosting_token: str) -> None:
+        """Keep the parts."""
+        self.settings = settings
+        self.node = node
+        self.gate = gate
+        self.network = network
+        self.hosting_token = hosting_token
+        self.flusher = Flusher()
+        self.files = StaticFiles()
+        self.connections: set[Connection] = set()
+        self.all_gone = asyncio.Event()
+        """Set while nobody is connected."""
+        self.all_gone.set()
+        self.busy_at_s = time.monotonic()
+        """When somebody was last connected, on the monotonic clock."""
+
+    def connected(self, connection: Connection) -> None:
+        """A connection began."""
+        self.connections.add(connection)
+        self.all_gone.clear()
+
+    def disconnected(self, connection: Connection) -> None:
+        """A connection ended."""
+        self.connections.discard(connection)
+        if not self.connections:
+            self.all_gone.set()
+
+    async def sweep(self) -> None:
+        """Once a second: connections without hello, rooms without people."""
+        now_s = time.monotonic()
+        if self.connections:
+            self.busy_at_s = now_s
+        for connection in list(self.connections):
+            if connection.is_waiting_for_hello and now_s - connection.opened_at_s > self.settings.hello_timeout_s:
+                connection.close(CloseCode.HELLO_TIMEOUT)
+        await self.node.sweep()

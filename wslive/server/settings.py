@@ -1,0 +1,82 @@
+"""All settings of a server in one place. Every number has its unit in its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wslive.wire.messages import MAX_FRAME_BYTES, PING_INTERVAL_S
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A token bucket: `per_s` a second in the long run, `burst` at once."""
+
+    per_s: float
+    burst: float
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """How one server behaves.
+
+    Attributes:
+        host: The address to listen on. Other computers can reach anything but a loopback address.
+        port: The port; 0 lets the system choose.
+        public_url: The address at which a proxy shows this server, e.g. "https://live.example.org/rooms".
+        allow_origins: Origins beside our own whose pages may open connections, e.g. "https://lab.example.org".
+        anyone_may_host: Let anybody create rooms, without a hosting token.
+        hosting_token: What creating a room needs; None makes a random one.
+        secret_path: Where the key that signs tokens is kept (a file for its owner alone); None keeps it in memory,
+            and every token ends with the process.
+        store_name: Where answers are kept, in words for people.
+        may_open_network: Whether holders of the hosting token may let other computers in by a second listener.
+        idle_end_s: Note `Server.idle` after this long without a connection; None: never.
+        max_participants: Above this many people a room takes no new ones.
+        max_connections: Above this many connections the server takes no new ones.
+        max_frame_bytes: The largest frame taken from a client.
+        ping_interval_s: How often connections are pinged; a silent peer is gone after twice this time.
+        hello_timeout_s: How long a new connection may stay without a hello.
+        tick_interval_s: The least time between two deltas of a room under load.
+        presence_interval_s: The least time between two presence messages of a room.
+        slice_size: How many connections a fan-out serves before others get a turn.
+        max_resume_ops: Above this many operations a resume is a snapshot.
+        max_outbox_bytes: A connection with more unsent bytes than this is closed as a slow reader.
+        max_stuck_s: A connection that took nothing for this long is closed as a slow reader.
+        ticket_life_s: How long a ticket opens connections.
+        room_idle_s: A room without connections leaves the memory after this long (it stays in the log).
+        drain_s: Over how long clients spread their coming back when the server goes down.
+        vote_rate: Votes and retractions of one token.
+        line_rate: Chat lines of one token.
+        name_rate: Name changes of one token.
+        host_rate: Everything a host does, in one room.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    public_url: str | None = None
+    allow_origins: tuple[str, ...] = ()
+    anyone_may_host: bool = False
+    hosting_token: str | None = field(default=None, repr=False)
+    secret_path: Path | None = None
+    store_name: str = "this computer's memory, until the server ends"
+    may_open_network: bool = True
+    idle_end_s: float | None = None
+    max_participants: int = 2500
+    max_connections: int = 10_000
+    max_frame_bytes: int = MAX_FRAME_BYTES
+    ping_interval_s: float = PING_INTERVAL_S
+    hello_timeout_s: float = 10.0
+    tick_interval_s: float = 0.05
+    presence_interval_s: float = 0.5
+    slice_size: int = 100
+    max_resume_ops: int = 1000
+    max_outbox_bytes: int = 256 * 1024
+    max_stuck_s: float = 10.0
+    ticket_life_s: float = 600.0
+    room_idle_s: float = 600.0
+    drain_s: float = 5.0
+    vote_rate: Rate = Rate(per_s=5, burst=20)
+    line_rate: Rate = Rate(per_s=1, burst=5)
+    name_rate: Rate = Rate(per_s=0.2, burst=5)
+    host_rate: Rate = Rate(per_s=50, burst=200)
