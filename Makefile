@@ -27,8 +27,9 @@ check: .venv/.test ## the quick checks: style, types, import contracts, all test
 	.venv/bin/mypy
 	.venv/bin/pytest --ignore=tests/end_to_end
 
-test: check ## the quick checks, then the end-to-end tests with real servers, JupyterLab and Chromium
+test: .venv/.test ## the quick checks, then the tests with real servers, JupyterLab and Chromium
 	@tools/browser.sh
+	@$(MAKE) --no-print-directory check
 	.venv/bin/pytest tests/end_to_end
 
 clean: ## remove what the tools have left; .venv stays

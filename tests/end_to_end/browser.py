@@ -22,6 +22,7 @@ NAMES = ("chromium", "google-chrome-stable", "google-chrome", "chromium-browser"
 
 FLAGS = [
     "--disable-gpu",
+    "--disable-dev-shm-usage",  # a container's /dev/shm is too small for it
     "--no-first-run",
     # Chromium itself must not look for the outside world either.
     "--disable-background-networking",

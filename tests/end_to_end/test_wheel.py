@@ -1,0 +1,46 @@
+"""What `pip install wslive` brings is what the repository holds."""
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GENERATED = {"__pycache__", ".ipynb_checkpoints"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(next(folder.glob("wslive-*.whl"))) as archive:
+        yield archive
+
+
+def files_below(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and not GENERATED.intersection(path.parts)
+    }
+
+
+def test_the_wheel_has_every_file_of_the_package_and_the_notebooks(wheel: zipfile.ZipFile) -> None:
+    notebooks = files_below(ROOT / "notebooks")
+    assert "01_host.ipynb" in notebooks
+    expected = {f"wslive/{name}" for name in files_below(ROOT / "wslive")}
+    expected |= {f"wslive/notebooks/{name}" for name in notebooks}
+    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
+
+
+def test_the_wheel_has_the_two_programs_and_the_licence(wheel: zipfile.ZipFile) -> None:
+    info = {name.partition(".dist-info/")[2]: name for name in wheel.namelist()}
+    programs = wheel.read(info["entry_points.txt"]).decode()
+    assert "wslive = wslive.cli:main" in programs
+    assert "jupyter-wslive = wslive.cli:main" in programs
+    assert "licenses/LICENSE" in info
