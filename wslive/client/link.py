@@ -17,7 +17,8 @@ import msgspec
 
 from wslive.client.backoff import Backoff
 from wslive.client.replica import Gap
-from wslive.client.socket import CannotConnect, Socket, open_socket
+from wslive.client.socket import Socket, open_socket
+from wslive.client.unreachable import CannotConnect
 from wslive.core.errors import (
     ConnectionEnded,
     NotConnected,

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket as os_socket
-import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.simple_httpclient import HTTPTimeoutError
+from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
+from wslive.client.unreachable import CannotConnect, cannot_connect
 from wslive.wire.messages import PING_INTERVAL_S, SUBPROTOCOL
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -25,23 +23,6 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 CLOSE_WAIT_S = 1.0
 """How long the closing handshake may take before the connection is cut."""
-
-HOW_TO_START = "Start one with `wslive serve`, or check the address."
-
-
-class CannotConnect(Exception):
-    """No WebSocket was opened.
-
-    Attributes:
-        is_definite: Trying again in a moment gives the same answer, as far as one can tell.
-        is_final: The server has spoken: never come back by yourself.
-    """
-
-    def __init__(self, message: str, *, is_definite: bool = False, is_final: bool = False) -> None:
-        """Say why, in a sentence for the person at the notebook."""
-        super().__init__(message)
-        self.is_definite = is_definite
-        self.is_final = is_final
 
 
 def websocket_url(server: str) -> str:
@@ -144,7 +125,7 @@ async def open_socket(server: str, on_frame: Callable[[str | bytes], None], *, t
         opening.add_done_callback(_close_unwanted)
         raise
     except Exception as error:
-        raise _cannot_connect(server, error, timeout_s) from None
+        raise cannot_connect(server, error, timeout_s) from None
     if connection.selected_subprotocol != SUBPROTOCOL:
         await Socket(connection, closed).close()
         raise CannotConnect(
@@ -163,31 +144,3 @@ def _looked_at(written: asyncio.Future[None]) -> None:
     # An exception that nobody looks at is logged by asyncio; here it only says that the connection has ended.
     with contextlib.suppress(asyncio.CancelledError):
         written.exception()
-
-
-def _cannot_connect(server: str, error: Exception, timeout_s: float) -> CannotConnect:
-    nobody = f"no wslive server answers at {server}"
-    match error:
-        case HTTPTimeoutError():
-            return CannotConnect(f"{nobody}: no answer within {timeout_s:g} s.")
-        case HTTPClientError(code=403):
-            return CannotConnect(
-                f"the server at {server} refuses this address. Use the address that its host shows, or ask the "
-                "operator to allow this one (--public-url, --allow-origin).",
-                is_definite=True,
-                is_final=True,
-            )
-        case HTTPClientError(code=code) if code in (502, 503, 504, 429):
-            return CannotConnect(f"the server at {server} is not ready (HTTP {code}).")
-        case HTTPClientError(code=code) if code != 599:
-            return CannotConnect(f"{nobody}: HTTP {code}. {HOW_TO_START}", is_definite=True)
-        case ConnectionRefusedError():
-            return CannotConnect(f"{nobody}: connection refused. {HOW_TO_START}", is_definite=True)
-        case os_socket.gaierror():
-            name = urlsplit(server).hostname
-            return CannotConnect(f"{nobody}: the name {name} is not known. Check the address.", is_definite=True)
-        case ssl.SSLCertVerificationError(verify_message=reason):
-            return CannotConnect(f"the certificate of {server} is not accepted: {reason}.", is_definite=True)
-        case OSError(strerror=str(reason)):
-            return CannotConnect(f"{nobody}: {reason.lower()}.")
-    return CannotConnect(f"{nobody}: {str(error) or type(error).__name__}.")

@@ -1,0 +1,56 @@
+"""Why a server could not be reached, in a sentence for the person at the notebook."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from urllib.parse import urlsplit
+
+from tornado.httpclient import HTTPClientError
+from tornado.simple_httpclient import HTTPTimeoutError
+
+HOW_TO_START = "Start one with `wslive serve`, or check the address."
+
+
+class CannotConnect(Exception):
+    """No connection was made.
+
+    Attributes:
+        is_definite: Trying again in a moment gives the same answer, as far as one can tell.
+        is_final: The server has spoken: never come back by yourself.
+    """
+
+    def __init__(self, message: str, *, is_definite: bool = False, is_final: bool = False) -> None:
+        """Say why, in a sentence for the person at the notebook."""
+        super().__init__(message)
+        self.is_definite = is_definite
+        self.is_final = is_final
+
+
+def cannot_connect(server: str, error: BaseException, timeout_s: float) -> CannotConnect:
+    """Turn what Tornado raised while connecting to `server` into its reason."""
+    nobody = f"no wslive server answers at {server}"
+    match error:
+        case HTTPTimeoutError():
+            return CannotConnect(f"{nobody}: no answer within {timeout_s:g} s.")
+        case HTTPClientError(code=403):
+            return CannotConnect(
+                f"the server at {server} refuses this address. Use the address that its host shows, or ask the "
+                "operator to allow this one (--public-url, --allow-origin).",
+                is_definite=True,
+                is_final=True,
+            )
+        case HTTPClientError(code=code) if code in (502, 503, 504, 429):
+            return CannotConnect(f"the server at {server} is not ready (HTTP {code}).")
+        case HTTPClientError(code=code) if code != 599:
+            return CannotConnect(f"{nobody}: HTTP {code}. {HOW_TO_START}", is_definite=True)
+        case ConnectionRefusedError():
+            return CannotConnect(f"{nobody}: connection refused. {HOW_TO_START}", is_definite=True)
+        case socket.gaierror():
+            name = urlsplit(server).hostname
+            return CannotConnect(f"{nobody}: the name {name} is not known. Check the address.", is_definite=True)
+        case ssl.SSLCertVerificationError(verify_message=reason):
+            return CannotConnect(f"the certificate of {server} is not accepted: {reason}.", is_definite=True)
+        case OSError(strerror=str(reason)):
+            return CannotConnect(f"{nobody}: {reason.lower()}.")
+    return CannotConnect(f"{nobody}: {str(error) or type(error).__name__}.")
