@@ -68,6 +68,8 @@ class Fanout:
 
     def add(self, member: Member, room: Room, known: Position | None, token: str | None, code: str) -> None:
         """Welcome a connection: from now on it gets every tick."""
+        if not self.members:
+            self._sent_to = room.head.offset  # nobody is waiting for anything older
         ops, mode = self._resume(room, member.who, known)
         is_person = member.who.role is Role.PARTICIPANT
         if is_person and self.presence.arrive(member.who.actor):

@@ -156,7 +156,7 @@ class AboutHandler(Handler):
                 return
             kept = (
                 "The host sees your name, what you write and how you answer. "
-                f"It is kept in {self.context.settings.store_name} until the host deletes the room."
+                f"It is kept in {self.context.settings.store_name}; the host can delete it."
             )
             self.finish({"title": room.title, "kept": kept})
 

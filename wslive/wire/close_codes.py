@@ -14,10 +14,10 @@ class CloseCode(IntEnum):
     """A close code of `wslive.v1`."""
 
     GOING_AWAY = 4000
+    SLOW_READER = 4001
     HELLO_TIMEOUT = 4002
     STORE_TROUBLE = 4003
-    IDLE = 4004
-    TICKET_EXPIRED = 4005
+    TICKET_EXPIRED = 4004
     PROTOCOL_ERROR = 4500
     FRAME_TOO_BIG = 4501
     ROOM_UNAVAILABLE = 4502
@@ -41,9 +41,9 @@ class CloseCode(IntEnum):
 
 _SENTENCES: dict[CloseCode, str] = {
     CloseCode.GOING_AWAY: "The server is going down or restarting; come back in a moment.",
+    CloseCode.SLOW_READER: "The connection did not take what was sent to it; come back and go on from there.",
     CloseCode.HELLO_TIMEOUT: "No hello arrived in time.",
     CloseCode.STORE_TROUBLE: "The server could not reach its store; come back in a moment.",
-    CloseCode.IDLE: "The connection was silent for too long.",
     CloseCode.TICKET_EXPIRED: "The ticket has expired; come back with a new one.",
     CloseCode.PROTOCOL_ERROR: "The other side sent something that this protocol does not know.",
     CloseCode.FRAME_TOO_BIG: "A frame was larger than this server takes.",
