@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -136,10 +137,12 @@ class Lab:
                 self._process.wait()
         left = list(self.processes())
         for process in left:
-            process.terminate()
+            with suppress(psutil.NoSuchProcess):
+                process.terminate()
         _, alive = psutil.wait_procs(left, timeout=10)
         for process in alive:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def processes(self) -> Iterator[psutil.Process]:
         """Every process that this Lab started and that still runs, detached ones too."""
