@@ -9,6 +9,8 @@ One log holds many rooms. Per room, events are numbered from 1 without gaps, and
 - (room, actor, ref) is unique for ever. A batch that repeats one is a `NotAppended`: callers ask `find` first.
 - Appends to one room by several writers at once are safe: exactly one of those that expected the same head wins.
 - A cancelled caller changes nothing about the batch: it is stored whole or not at all.
+- Any call may end in another `LogError` where the store itself is out of reach or contradicts itself. Then it keeps
+  trying: the next call may succeed.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from typing import Protocol
 
 import msgspec
 
-from wslive.core.events import Event, Head
+from wslive.core.events import Event, Head, follows
 
 
 class RoomRecord(msgspec.Struct, frozen=True):
@@ -66,11 +68,15 @@ class EventLog(Protocol):
         ...
 
     async def end(self, room: str, ended_at_ms: int) -> None:
-        """Note that a room was ended; its code stays taken."""
+        """Note that a room was ended; its code stays taken.
+
+        Raises:
+            KeyError: No such room.
+        """
         ...
 
     async def delete(self, room: str) -> None:
-        """Remove a room and all its events. Deleting one that is not there is no error."""
+        """Remove a room and all its events, and let go of its code. Deleting one that is not there is no error."""
         ...
 
     async def head(self, room: str) -> Head:
@@ -85,14 +91,19 @@ class EventLog(Protocol):
         """Store a batch right after `expected`, whole or not at all, and return the new head.
 
         Raises:
-            AppendConflict · NotAppended · InDoubt: See the module.
+            AppendConflict · NotAppended · InDoubt: See the module. A plain `NotAppended` also where `expected` is
+                not on this log at all (another epoch, a restored backup): applying missed events would not help.
             KeyError: No such room.
             ValueError: The events do not follow `expected` (a bug of the caller).
         """
         ...
 
     async def read(self, room: str, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Up to `limit` events after the offset `after`, in order."""
+        """Up to `limit` events after the offset `after`, in order; none of a room that is not there.
+
+        Raises:
+            StoreCorrupt: An event is missing or was altered.
+        """
         ...
 
     async def find(self, room: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -102,3 +113,18 @@ class EventLog(Protocol):
     async def close(self) -> None:
         """Finish what is in flight and let go of the store."""
         ...
+
+
+def check_batch(expected: Head, events: Sequence[Event]) -> None:
+    """Refuse a batch that does not follow `expected`, before it reaches a store.
+
+    Only the first event's chain is computed again: it names the head that the whole batch was made for.
+
+    Raises:
+        ValueError: A bug of the caller.
+    """
+    offsets = [event.offset for event in events]
+    if offsets != list(range(expected.offset + 1, expected.offset + 1 + len(events))):
+        raise ValueError(f"the events {offsets[:3]}… do not follow offset {expected.offset}")
+    if events and not follows(expected, events[0]):
+        raise ValueError(f"the chain of event {events[0].offset} does not follow the expected head")

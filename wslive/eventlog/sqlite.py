@@ -1,0 +1,332 @@
+"""An event log in a SQLite file.
+
+Theory of operation. Two threads, each with a connection of its own:
+
+    writer   takes all appends (of whatever rooms) that wait and stores them in one transaction: BEGIN, a savepoint for
+             each append, COMMIT, one sync of the disk. Meanwhile the next ones gather. Nobody hears of an append, not
+             even of a conflict, before the COMMIT it was in has returned.
+    reader   answers everything else from the last committed state. In WAL mode readers and the writer do not wait for
+             each other, so `find` never stands behind a sync.
+
+What can go wrong, and what is then known:
+
+    before COMMIT       the transaction is rolled back: `NotAppended`, certain.
+    COMMIT: full, busy  the end of the transaction did not get into the write-ahead log: `NotAppended`, certain.
+    COMMIT: all else    the disk may keep what it was given, and after a crash SQLite would take it for committed:
+                        `InDoubt`. The connection is opened anew and the write-ahead log emptied into the store, which
+                        makes true whatever is then seen. Until that has succeeded nothing is read, so nobody can
+                        compare a head that may still change. Each call tries it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+import msgspec
+
+from wslive.core.errors import AppendConflict, InDoubt, LogError, NotAppended, StoreCorrupt, StoreUnwritable
+from wslive.core.events import CHAIN_START, Event, Head, follows, head_after
+from wslive.eventlog.base import CodeTaken, RoomRecord, check_batch
+from wslive.eventlog.sqlite_store import Store
+from wslive.eventlog.sqlite_threads import Outcome, ResultT, Work, Worker
+
+_EVENT = ", ".join(Event.__struct_fields__)
+_RECORD = ", ".join(RoomRecord.__struct_fields__)
+# About what the caller gave, not about the store.
+_CALLERS_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.InterfaceError)
+_CERTAIN_AT_COMMIT = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY)
+
+
+class SqliteLog:
+    """Keeps rooms in one file. Made by `open`."""
+
+    def __init__(self, store: Store) -> None:
+        """Start the threads. Blocks; raises sqlite3.Error."""
+        self._store = store
+        self._db: sqlite3.Connection | None = store.connect(writing=True)
+        self._is_deleting = False
+        try:
+            self._reading = store.connect(writing=False)
+        except BaseException:
+            self._db.close()
+            raise
+        self._writer = Worker("wslive-log-writer", self._write_batch)
+        self._reader = Worker("wslive-log-reader", self._read_batch)
+
+    @classmethod
+    async def open(cls, path: str | os.PathLike[str]) -> Self:
+        """Open the store at `path`; it is made if nothing is there.
+
+        Raises:
+            StoreInUse: Another process holds it.
+            StoreUnwritable: It cannot be created or written.
+            StoreOnNetwork: It lies on a network file system.
+            StoreTooNew: A newer version of wslive wrote it.
+            StoreCorrupt: It is damaged, or no store of wslive.
+        """
+        return await asyncio.to_thread(cls._open, path)
+
+    @classmethod
+    def _open(cls, path: str | os.PathLike[str]) -> Self:
+        store = Store(path)
+        try:
+            return cls(store)
+        except sqlite3.Error as error:
+            store.release()
+            raise store.error(error) from None
+
+    async def create(self, record: RoomRecord) -> None:
+        """See `EventLog`."""
+
+        def work(db: sqlite3.Connection) -> None:
+            if db.execute("SELECT 1 FROM rooms WHERE code = ?", (record.code,)).fetchone():
+                raise CodeTaken(record.code)
+            try:
+                db.execute(f"INSERT INTO rooms ({_RECORD}) VALUES (?, ?, ?, ?, ?, ?)", msgspec.structs.astuple(record))
+            except sqlite3.IntegrityError:
+                raise NotAppended(f"There is a room {record.room} already.") from None
+
+        await self._writer.run(work)
+
+    async def rooms(self) -> list[RoomRecord]:
+        """See `EventLog`."""
+
+        def work(db: sqlite3.Connection) -> list[RoomRecord]:
+            rows = db.execute(f"SELECT {_RECORD} FROM rooms ORDER BY created_at_ms, room")
+            return [RoomRecord(*row) for row in rows]
+
+        return await self._read(work)
+
+    async def record(self, code: str) -> RoomRecord | None:
+        """See `EventLog`."""
+
+        def work(db: sqlite3.Connection) -> RoomRecord | None:
+            row = db.execute(f"SELECT {_RECORD} FROM rooms WHERE code = ?", (code,)).fetchone()
+            return None if row is None else RoomRecord(*row)
+
+        return await self._read(work)
+
+    async def end(self, room: str, ended_at_ms: int) -> None:
+        """See `EventLog`."""
+
+        def work(db: sqlite3.Connection) -> None:
+            if not db.execute("UPDATE rooms SET ended_at_ms = ? WHERE room = ?", (ended_at_ms, room)).rowcount:
+                raise KeyError(room)
+
+        await self._writer.run(work)
+
+    async def delete(self, room: str) -> None:
+        """See `EventLog`. The bytes are overwritten, also in the write-ahead log."""
+
+        def work(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM events WHERE room = ?", (room,))
+            db.execute("DELETE FROM rooms WHERE room = ?", (room,))
+            self._is_deleting = True
+
+        await self._writer.run(work)
+
+    async def head(self, room: str) -> Head:
+        """See `EventLog`."""
+        return await self._read(lambda db: _head(db, room))
+
+    async def append(self, room: str, expected: Head, events: Sequence[Event]) -> Head:
+        """See `EventLog`."""
+        check_batch(expected, events)
+
+        def work(db: sqlite3.Connection) -> Head:
+            head = _head(db, room)
+            if head != expected:
+                raise _conflict(db, room, head, expected)
+            try:
+                db.executemany(
+                    f"INSERT INTO events (room, {_EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    ((room, *msgspec.structs.astuple(event)) for event in events),
+                )
+            except sqlite3.IntegrityError:
+                raise NotAppended("A ref of the batch is in the log already; ask `find` first.") from None
+            return head_after(expected, events[-1]) if events else expected
+
+        return await self._writer.run(work)
+
+    async def read(self, room: str, after: int = 0, limit: int = 1000) -> list[Event]:
+        """See `EventLog`."""
+        return await self._read(lambda db: _events(db, room, after, limit))
+
+    async def find(self, room: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """See `EventLog`."""
+
+        def work(db: sqlite3.Connection) -> dict[tuple[str, str], int]:
+            # One statement for all: half the time of one each, and none of it holds up other threads.
+            rows = db.execute(
+                "SELECT actor, ref, offset FROM json_each(?) AS wanted CROSS JOIN events WHERE room = ? "
+                "AND actor = json_extract(wanted.value, '$[0]') AND ref = json_extract(wanted.value, '$[1]')",
+                (msgspec.json.encode(refs).decode(), room),
+            )
+            return {(actor, ref): offset for actor, ref, offset in rows}
+
+        return await self._read(work)
+
+    async def close(self) -> None:
+        """See `EventLog`. Calls after it fail with a `LogError`."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.stop()
+        self._reader.stop()
+        # The last connection to go empties the write-ahead log into the store: one file is left to copy.
+        for db in (self._reading, self._db):
+            with suppress(sqlite3.Error):
+                if db is not None:
+                    db.close()
+        self._db = None
+        self._store.release()
+
+    # ── on the reader's thread ────────────────────────────────────────────────────────────────────────────────────
+
+    async def _read(self, work: Work[ResultT]) -> ResultT:
+        if self._db is None:  # in doubt: what is seen now might still change
+            try:
+                await self._writer.run(lambda db: None)
+            except NotAppended as error:
+                raise StoreUnwritable(str(error)) from None
+        return await self._reader.run(work)
+
+    def _read_batch(self, works: list[Work[Any]]) -> list[Outcome]:
+        return [self._read_one(work) for work in works]
+
+    def _read_one(self, work: Work[Any]) -> Outcome:
+        try:
+            return Outcome(work(self._reading))
+        except sqlite3.Error as error:
+            return Outcome(error=self._store.error(error))
+        except Exception as error:
+            return Outcome(error=error)
+
+    # ── on the writer's thread ────────────────────────────────────────────────────────────────────────────────────
+
+    def _write_batch(self, works: list[Work[Any]]) -> list[Outcome]:
+        try:
+            db = self._writable()
+            db.execute("BEGIN IMMEDIATE")
+            outcomes = [_in_savepoint(db, work) for work in works]
+        except (sqlite3.Error, LogError) as error:
+            self._abandon()
+            return [Outcome(error=NotAppended(f"Nothing was stored: {error}")) for _ in works]
+        try:
+            self._commit(db)
+        except sqlite3.Error as error:
+            is_certain = getattr(error, "sqlite_errorcode", 0) & 0xFF in _CERTAIN_AT_COMMIT
+            self._abandon(reopen=not is_certain)
+            kind = NotAppended if is_certain else InDoubt
+            return [Outcome(error=kind(f"The store {self._store.path} did not commit: {error}")) for _ in works]
+        if self._is_deleting:
+            self._is_deleting = False
+            with suppress(sqlite3.Error):
+                _empty_wal(db)
+        return outcomes
+
+    def _commit(self, db: sqlite3.Connection) -> None:
+        """The moment from which a batch counts (tests let it fail)."""
+        db.execute("COMMIT")
+
+    def _writable(self) -> sqlite3.Connection:
+        if self._db is None:
+            try:
+                db = self._store.connect(writing=True)
+                try:
+                    is_empty = _empty_wal(db)
+                except BaseException:
+                    db.close()
+                    raise
+            except sqlite3.Error as error:
+                raise self._store.error(error) from None
+            if not is_empty:
+                db.close()
+                raise StoreUnwritable(f"The store {self._store.path} is held by another program; close that.")
+            self._db = db
+        return self._db
+
+    def _abandon(self, *, reopen: bool = False) -> None:
+        self._is_deleting = False
+        db = self._db
+        if db is None:
+            return
+        try:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        except sqlite3.Error:
+            reopen = True
+        if reopen:
+            self._db = None
+            with suppress(sqlite3.Error):
+                db.close()
+            with suppress(LogError):  # the next call tries again
+                self._writable()
+
+
+def _in_savepoint(db: sqlite3.Connection, work: Work[Any]) -> Outcome:
+    """Do one job of a batch; if it fails by its own fault, the others are not concerned."""
+    db.execute("SAVEPOINT job")
+    try:
+        outcome = Outcome(work(db))
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and not isinstance(error, _CALLERS_FAULT):
+            raise
+        db.execute("ROLLBACK TO job")
+        outcome = Outcome(error=error)
+    db.execute("RELEASE job")
+    return outcome
+
+
+def _empty_wal(db: sqlite3.Connection) -> bool:
+    """Write all that is committed into the store itself and sync it; False if another program is in the way."""
+    is_busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
+
+
+def _head(db: sqlite3.Connection, room: str) -> Head:
+    found = db.execute("SELECT epoch FROM rooms WHERE room = ?", (room,)).fetchone()
+    if found is None:
+        raise KeyError(room)
+    last = db.execute("SELECT offset, chain FROM events WHERE room = ? ORDER BY offset DESC LIMIT 1", (room,))
+    return Head(found[0], *(last.fetchone() or (0, CHAIN_START)))
+
+
+def _conflict(db: sqlite3.Connection, room: str, head: Head, expected: Head) -> NotAppended:
+    if expected.epoch == head.epoch and expected.offset < head.offset:
+        before = db.execute(
+            "SELECT chain FROM events WHERE room = ? AND offset = ?", (room, expected.offset)
+        ).fetchone()
+        if expected.chain == (before[0] if before else CHAIN_START):
+            return AppendConflict(_events(db, room, expected.offset, head.offset - expected.offset))
+    return NotAppended(f"The log of room {room} is another one than expected; fold it again.")
+
+
+def _events(db: sqlite3.Connection, room: str, after: int, limit: int) -> list[Event]:
+    """Read and verify: an event that is missing or was altered must never be counted or passed over."""
+    # With the event before, whose chain the first one continues.
+    rows = db.execute(
+        f"SELECT {_EVENT} FROM events WHERE room = ? AND offset >= ? ORDER BY offset LIMIT ?",
+        (room, after, limit + bool(after)),
+    ).fetchall()
+    before = Head("", after)
+    if after and rows and rows[0][0] == after:
+        before = head_after(before, Event(*rows.pop(0)))
+    events = []
+    for row in rows:
+        event = Event(*row)
+        is_erased = not event.body
+        if not follows(before, event) or not (is_erased or hashlib.sha256(event.body).digest() == event.body_hash):
+            raise StoreCorrupt(
+                f"Event {before.offset + 1} of room {room} is missing or was altered. Restore the store from a backup; "
+                "what was acknowledged after it cannot be trusted here."
+            )
+        before = head_after(before, event)
+        events.append(event)
+    return events
