@@ -15,7 +15,8 @@ from tornado.iostream import IOStream
 
 from wslive.core.errors import InvalidToken, NotAllowed, Refused, RoomUnavailable, TemporarilyUnavailable
 from wslive.core.roles import Role, Who
-from wslive.core.room import ROOM, SERVER_COMMANDS, Room
+from wslive.core.room import ROOM, Room
+from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.core.room_view import older
 from wslive.server.access import Claims
 from wslive.server.fanout import Member

@@ -13,11 +13,31 @@ Audiences:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any, ClassVar
 
 import msgspec
 
+from wslive.activities.poll.messages import (
+    CastVote,
+    ClosePoll,
+    DiscardPoll,
+    EditPoll,
+    OpenPoll,
+    Option,
+    PollDiscarded,
+    PollEdited,
+    PollOpened,
+    ReopenPoll,
+    Results,
+    RetractVote,
+    RoundStarted,
+    StartRound,
+    VoteCast,
+    VoteRetracted,
+    VotingEnded,
+    VotingResumed,
+)
+from wslive.activities.poll.state import Ballot, PollState, Round
 from wslive.core.activity import (
     HISTORY_ENTRIES,
     Activity,
@@ -44,202 +64,11 @@ from wslive.core.errors import (
     TooManyOptions,
     UnknownOption,
 )
-from wslive.core.math import segments
 from wslive.core.roles import HOSTS, PARTICIPANTS, Role, Who
 from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
-from wslive.core.view import Audience, Keyed, Op, Put, Remove, Set, View
+from wslive.core.view import Audience, Op, Put, Remove, Set, View
 
 MAX_OPTIONS = 50
-
-
-class Results(StrEnum):
-    """Who sees the tally while the poll is open."""
-
-    LIVE = "live"
-    AFTER_VOTE = "after_vote"
-    AFTER_CLOSE = "after_close"
-    HOST_ONLY = "host_only"
-
-
-class Option(msgspec.Struct, frozen=True):
-    """One choice. The id never changes; the text may, by an edit."""
-
-    id: str
-    text: str
-
-
-# ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class OpenPoll(msgspec.Struct, frozen=True):
-    """Ask a question. `max_choices` is 1 for a single choice."""
-
-    question: str
-    options: list[str]
-    max_choices: int = 1
-    results: Results = Results.LIVE
-    changeable: bool = True
-    key: str | None = None
-
-
-class CastVote(msgspec.Struct, frozen=True):
-    """Vote in a round, replacing the ballot cast before."""
-
-    round: int
-    options: list[str]
-
-
-class RetractVote(msgspec.Struct, frozen=True):
-    """Take the ballot back."""
-
-    round: int
-
-
-class ClosePoll(msgspec.Struct, frozen=True):
-    """End the voting."""
-
-
-class ReopenPoll(msgspec.Struct, frozen=True):
-    """Go on with the voting, in the same round."""
-
-
-class StartRound(msgspec.Struct, frozen=True):
-    """Ask again; the ballots so far stay in their round."""
-
-
-class EditPoll(msgspec.Struct, frozen=True):
-    """Change the wording. With ballots cast, the options keep their number and ids, and the poll is marked edited."""
-
-    question: str
-    options: list[str]
-
-
-class DiscardPoll(msgspec.Struct, frozen=True):
-    """Take the poll away, ballots and all."""
-
-
-# ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class PollOpened(msgspec.Struct, frozen=True):
-    """A question was asked."""
-
-    question: str
-    options: tuple[Option, ...]
-    max_choices: int
-    results: Results
-    changeable: bool
-    key: str | None = None
-
-
-class VoteCast(msgspec.Struct, frozen=True, gc=False):
-    """Somebody voted (or changed their vote)."""
-
-    round: int
-    options: tuple[str, ...]
-
-
-class VoteRetracted(msgspec.Struct, frozen=True):
-    """Somebody took their ballot back."""
-
-    round: int
-
-
-class VotingEnded(msgspec.Struct, frozen=True):
-    """The host closed the poll."""
-
-
-class VotingResumed(msgspec.Struct, frozen=True):
-    """The voting goes on."""
-
-
-class RoundStarted(msgspec.Struct, frozen=True):
-    """The question was asked again."""
-
-    round: int
-
-
-class PollEdited(msgspec.Struct, frozen=True):
-    """The wording changed; `marked` where people had answered the old one."""
-
-    question: str
-    options: tuple[Option, ...]
-    marked: bool
-
-
-class PollDiscarded(msgspec.Struct, frozen=True):
-    """The poll was taken away."""
-
-
-# ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Ballot(msgspec.Struct, frozen=True, gc=False):
-    """What one participant has cast in one round."""
-
-    options: tuple[str, ...]
-    at_ms: int
-
-
-class Round:
-    """The ballots and the tally of one round; counts are kept, never recounted, so a vote costs the same always."""
-
-    __slots__ = ("answered", "ballots", "counts")
-
-    def __init__(self, options: tuple[Option, ...]) -> None:
-        """Start with no ballots."""
-        self.ballots: Keyed[Ballot] = Keyed()
-        self.counts: dict[str, int] = {o.id: 0 for o in options}
-        self.answered = 0
-
-    def put(self, actor: str, ballot: Ballot | None, offset: int) -> None:
-        """Replace an actor's ballot; None takes it away."""
-        before = self.ballots.get(actor)
-        if before is not None:
-            self.answered -= 1
-            for option in before.options:
-                self.counts[option] -= 1
-        if ballot is not None:
-            self.answered += 1
-            for option in ballot.options:
-                self.counts[option] += 1
-        self.ballots.touch(actor, ballot, offset)
-
-
-class PollState:
-    """One poll. The `…_at` fields are offsets of the last change of a conflated part of the view."""
-
-    def __init__(self, opened: PollOpened, meta: Meta) -> None:
-        """Open, in round 1."""
-        self.word(opened.question, opened.options)
-        self.max_choices = opened.max_choices
-        self.results = opened.results
-        self.changeable = opened.changeable
-        self.key = opened.key
-        self.opened_at_ms = meta.at_ms
-        self.is_open = True
-        self.left_stage = False
-        self.edited = False
-        self.discarded = False
-        self.rounds: list[Round] = [Round(opened.options)]
-        self.opened_at = self.defined_at = self.status_at = self.tally_at = meta.offset
-
-    def word(self, question: str, options: tuple[Option, ...]) -> None:
-        """Take up a wording; its formulas are converted here, once, and not for every reader."""
-        self.question = question
-        self.options = options
-        self.question_math = segments(question)
-        self.options_math = [segments(o.text) for o in options]
-
-    @property
-    def round(self) -> int:
-        """The number of the round that is (or was last) open, from 1."""
-        return len(self.rounds)
-
-    @property
-    def current(self) -> Round:
-        """The ballots of that round."""
-        return self.rounds[-1]
 
 
 # ── the contract ──────────────────────────────────────────────────────────────────────────────────────────────────
