@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -23,13 +22,14 @@ from typing import Any, TypeVar
 
 from wslive.client.link import RETRY_AFTER_S, Down, Link
 from wslive.client.replica import Replica
-from wslive.client.requests import Request, Requests, raw
+from wslive.client.requests import Request, Requests, new_ref, raw
 from wslive.client.watchers import Watchers
 from wslive.core.errors import (
     BadCommand,
     ConnectionEnded,
     NotConnected,
     TemporarilyUnavailable,
+    TooFast,
     Unconfirmed,
     refusal,
 )
@@ -148,9 +148,10 @@ class Connection:
             async with asyncio.timeout(timeout_s):
                 await first_welcome
         except TimeoutError:
-            await self.close()
             reason = self.last_error or f"the server at {self.server} did not answer within {timeout_s:g} s."
-            raise NotConnected(str(reason)) from None
+            self.last_error = NotConnected(str(reason))
+            await self.close()
+            raise self.last_error from None
         except BaseException:
             await self.close()
             raise
@@ -316,7 +317,7 @@ class Connection:
         self._max_frame_bytes = welcome.max_frame_bytes
         self.away_since = self.last_error = None
         for request in self._requests.unanswered():
-            self._link.send(request.frame)
+            self._send_again(request.ref)
         self._set_presence(welcome.presence)
         self._set_status(Status.LIVE)
         self._changed()
@@ -325,8 +326,12 @@ class Connection:
 
     def _take_refusal(self, message: messages.Refused) -> None:
         error = refusal(message.code, message.message, message.retry_after_s)
-        if isinstance(error, TemporarilyUnavailable):
-            # Nothing was stored, and the same ref may succeed: the answer is still open.
+        request = self._requests.get(message.ref)
+        if request is None:
+            return
+        # The same ref may succeed later. And a rate limit looks at a command before the log does: one that was sent
+        # again may be stored already, so that it came too fast is no answer to it.
+        if isinstance(error, TemporarilyUnavailable) or (request.was_sent_again and isinstance(error, TooFast)):
             loop = asyncio.get_running_loop()
             loop.call_later(message.retry_after_s or RETRY_AFTER_S, self._send_again, message.ref)
         else:
@@ -335,6 +340,7 @@ class Connection:
     def _send_again(self, ref: str) -> None:
         request = self._requests.get(ref)
         if request is not None:
+            request.was_sent_again = True
             self._link.send(request.frame)
 
     def _went_down(self, down: Down) -> bool:
@@ -387,8 +393,3 @@ class Connection:
         except Exception:
             # A callback's mistake must not take the connection with it.
             log.exception("a callback of the connection to room %s failed", self.code)
-
-
-def new_ref() -> str:
-    """A name for a command: 96 random bits. Never from a seeded generator: two runs would send the same refs."""
-    return secrets.token_urlsafe(12)

@@ -58,12 +58,12 @@ async def fetch(
             request_timeout=timeout_s,
             follow_redirects=False,  # a redirect would carry the token to somewhere else
             allow_nonstandard_methods=True,
-            raise_error=False,
+            raise_error=False,  # of a status; what broke on the way is raised all the same
         )
+    except Exception as error:
+        raise NotConnected(str(cannot_connect(server, error, timeout_s))) from None
     finally:
         client.close()
-    if response.code == 599 and response.error is not None:
-        raise NotConnected(str(cannot_connect(server, response.error, timeout_s)))
     if response.code >= 300:
         raise _refused(server, response)
     return response.body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,15 +17,17 @@ class Request:
         ref: Its name; the same however often it is sent.
         frame: What is sent.
         answer: Its result: the offset of a command, the entries of a page, a ticket.
+        was_sent_again: Whether the server may have seen it before.
         offset: Where the command is in the log, once that is known: the answer is given when the replica shows it.
     """
 
-    __slots__ = ("answer", "frame", "offset", "ref")
+    __slots__ = ("answer", "frame", "offset", "ref", "was_sent_again")
 
     def __init__(self, ref: str, frame: bytes) -> None:
         """Make a question of the running loop."""
         self.ref = ref
         self.frame = frame
+        self.was_sent_again = False
         self.offset: int | None = None
         self.answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         # Whoever asked may have gone (a time-out, an interrupt) when a refusal comes; asyncio would log it then.
@@ -104,6 +107,11 @@ class Requests:
         self.show_all()
         for ref in list(self._by_ref):
             self.refuse(ref, error)
+
+
+def new_ref() -> str:
+    """A name for a command: 96 random bits. Never from a seeded generator: two runs would send the same refs."""
+    return secrets.token_urlsafe(12)
 
 
 def raw(body: object) -> msgspec.Raw:
