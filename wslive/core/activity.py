@@ -140,24 +140,31 @@ class Activity(ABC, Generic[StateT]):
 
     @abstractmethod
     def changes(self, state: StateT, audience: str, people: People, after: int) -> list[Op]:
-        """Operations that bring this audience's view at offset `after` to now; paths start at the activity."""
+        """Operations that bring this audience's view at `after` or at any later offset to now.
+
+        Paths start at the activity. Later ones too, since a reader who came between two ticks gets the same delta
+        as everybody else: what was put and taken away again after `after` has to be taken away.
+        """
 
     def older(self, state: StateT, audience: str, people: People, before: int, limit: int) -> list[View]:
-        """Up to `limit` entries before `before`, oldest first, for reading back on demand."""
+        """Up to `limit` (at least 1) entries before `before`, oldest first, for reading back on demand."""
         return []
 
     def personal(self, state: StateT, actor: str) -> tuple[int, View] | None:
-        """What only this actor may see, and the offset of its last change."""
+        """What only this actor may see, and the offset of its last change.
+
+        It may change by the actor's own events alone: that is how the fan-out knows whose to send.
+        """
         return None
 
-    def staged(self, state: StateT, on_stage: bool, meta: Meta) -> None:
-        """The activity came on stage or left it."""
+    def displaced(self, state: StateT, meta: Meta) -> None:
+        """Another activity was opened in this one's place on stage."""
 
     def person_changed(self, state: StateT, actor: str, person: Person, meta: Meta) -> None:
         """A person was renamed, muted, unmuted or removed."""
 
-    def stageable(self) -> bool:
-        """Whether opening one puts it on stage."""
+    def stageable(self, state: StateT) -> bool:
+        """Whether it may be on stage; opening one that may be puts it there, and it leaves when it no longer may."""
         return True
 
     @abstractmethod

@@ -11,26 +11,20 @@ the stage is closed, a muted person's lines disappear) is part of applying that 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
-from wslive.core.activity import (
-    Activity,
-    CommandSpec,
-    Context,
-    EventSpec,
-    Meta,
-    People,
-    Person,
-)
+from wslive.core.activity import Activity, CommandSpec, Context, EventSpec, Meta, People, Person
 from wslive.core.commands import Command
 from wslive.core.errors import (
     BadCommand,
     NotAllowed,
     RoomHasEnded,
     RoomUnavailable,
+    StoreTooNew,
     UnknownActivity,
     UnknownCommand,
     UnknownPerson,
@@ -69,7 +63,7 @@ ROOM = 0
 NAMES_SHOWN_UP_TO = 100
 """Above this many people participants are told counts, not names."""
 
-MAX_REF_CHARS = 64
+_REF = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Registry = Mapping[str, Activity[Any]]
 
@@ -158,10 +152,14 @@ def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
     Raises:
         Refused: With the reason; the same command gets the same answer while the room is the same.
     """
-    if not command.ref or len(command.ref) > MAX_REF_CHARS:
-        raise BadCommand(f"A command needs a ref of 1 to {MAX_REF_CHARS} characters.")
+    if not _REF.fullmatch(command.ref):
+        raise BadCommand("A command needs a ref of 1 to 64 characters: letters, digits, - and _.")
     if room.has_ended:
         raise RoomHasEnded
+    if who.role is Role.PARTICIPANT and (command.activity, command.kind) != (ROOM, "join"):
+        person = room.people.get(who.actor)
+        if person is None or person.removed:  # what was on its way when the host sent them out
+            raise NotAllowed("You are not in this room (any more).")
     context = Context(who.actor, who.role, at_ms, room.people)
     if command.activity == ROOM:
         spec = COMMANDS.get(command.kind)
@@ -198,8 +196,11 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
                 raise BadCommand("This room is open already.")
             return RoomOpened(clean(title, max_chars=MAX_TITLE_CHARS, what="The title"))
         case Join(name=name):
-            if room.is_locked:
+            person_before = room.people.get(context.actor)
+            if room.is_locked or (person_before is not None and person_before.removed):
                 raise RoomUnavailable
+            if person_before is not None:
+                raise BadCommand("You are in this room already.")
             if name is None or not name.strip():
                 return Joined(f"Guest {room.joined_ever + 1}")
             return Joined(clean(name, max_chars=MAX_NAME_CHARS, what="The name"))
@@ -219,7 +220,7 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
             return Locked(locked)
         case SetStage(activity=activity):
             running = room.activities.get(activity)
-            if activity and (running is None or not running.rules.stageable()):
+            if activity and (running is None or not running.rules.stageable(running.state)):
                 raise UnknownActivity
             return Staged(activity)
         case OpenActivity(kind=kind, body=body, keep_open=keep_open):
@@ -252,19 +253,22 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None) -> None:
 
     Raises:
         ValueError: The event does not follow the head; the log has a hole.
+        StoreTooNew: A later version of wslive, or an activity that is not installed here, wrote the event.
     """
     if event.offset != room.head.offset + 1:
         raise ValueError(f"event {event.offset} does not follow offset {room.head.offset}")
     meta = Meta(event.offset, event.at_ms, event.actor)
-    room.advance(event)
     if event.activity == ROOM:
-        decoded = body or EVENTS_BY_KEY[event.kind, event.version].decoder.decode(event.body)
+        decoded = body or _spec(EVENTS_BY_KEY, event.kind, event.version).decoder.decode(event.body)
         _apply_room(room, decoded, meta)
-        return
-    running = room.activities[event.activity]
-    decoded = body or running.rules.events_by_key[event.kind, event.version].decoder.decode(event.body)
-    running.rules.apply(running.state, decoded, meta)
-    room.touched.touch(event.actor, True, event.offset)
+    else:
+        rules, state = room.activities[event.activity]
+        decoded = body or _spec(rules.events_by_key, event.kind, event.version).decoder.decode(event.body)
+        rules.apply(state, decoded, meta)
+        room.touched.touch(event.actor, True, event.offset)
+        if room.stage == event.activity and not rules.stageable(state):
+            _set_stage(room, 0, meta)
+    room.advance(event)
 
 
 def replay(epoch: str, events: Iterable[Event], registry: Registry) -> Room:
@@ -306,21 +310,38 @@ def _apply_room(room: Room, event: Any, meta: Meta) -> None:
 
 
 def _open_activity(room: Room, event: ActivityOpened, meta: Meta) -> None:
-    rules = room.registry[event.kind]
+    rules = room.registry.get(event.kind)
+    if rules is None:
+        raise _unknown(event.kind, event.version)
     # The opening event's own kind is not stored: its type follows from the activity's kind and the version.
-    opened = _opening_spec(rules, event.version).decoder.decode(event.body)
-    room.activities[meta.offset] = Running(rules, rules.initial(opened, meta))
-    if not rules.stageable():
+    opened = _spec(rules.events_by_key, f"{event.kind}_opened", event.version).decoder.decode(event.body)
+    state = rules.initial(opened, meta)
+    room.activities[meta.offset] = Running(rules, state)
+    if not rules.stageable(state):
         return
     before = room.activities.get(room.stage)
     if before is not None and not event.keep_open:
-        before.rules.staged(before.state, False, meta)
-    room.stage = meta.offset
+        before.rules.displaced(before.state, meta)
+    _set_stage(room, meta.offset, meta)
+
+
+def _set_stage(room: Room, activity: int, meta: Meta) -> None:
+    room.stage = activity
     room.room_at = meta.offset
 
 
-def _opening_spec(rules: Activity[Any], version: int) -> EventSpec:
-    return rules.events_by_key[f"{rules.kind}_opened", version]
+def _spec(by_key: Mapping[tuple[str, int], EventSpec], kind: str, version: int) -> EventSpec:
+    spec = by_key.get((kind, version))
+    if spec is None:
+        raise _unknown(kind, version)
+    return spec
+
+
+def _unknown(kind: str, version: int) -> StoreTooNew:
+    return StoreTooNew(
+        f"The log holds an event {kind!r} of version {version}, which this wslive does not know. Update wslive, "
+        "or install the package of that activity."
+    )
 
 
 def _change_person(room: Room, actor: str, meta: Meta, **fields: Any) -> None:

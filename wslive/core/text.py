@@ -20,7 +20,9 @@ MAX_KEY_CHARS = 120
 # Cc control, Cf format (zero-width, bidirectional, soft hyphen), Cs surrogates, Co private use,
 # Zl/Zp line and paragraph separators.
 _REMOVED = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-_KEPT_AS_SPACE = {"\n", "\r", "\t", "\u2028", "\u2029"}
+_KEPT_AS_SPACE = {"\n", "\r", "\t", "\u2028", "\u2029", "\u2800"}  # the last one is a Braille cell without dots
+# Letters and marks by category, but blank: names made of these look empty.
+_BLANK = {"\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u3164", "\uffa0"}
 # At most this many combining marks on one character: more only serves to draw over other lines.
 _MAX_MARKS = 4
 
@@ -37,16 +39,16 @@ def clean(text: str, *, max_chars: int, what: str) -> str:
         EmptyText: Nothing visible is left.
         TextTooLong: More than `max_chars` are left.
     """
+    visible = "".join(
+        " " if char in _KEPT_AS_SPACE else char
+        for char in text
+        if char in _KEPT_AS_SPACE or (char not in _BLANK and unicodedata.category(char) not in _REMOVED)
+    )
     kept: list[str] = []
     marks = 0
-    for char in unicodedata.normalize("NFC", text):
-        if char in _KEPT_AS_SPACE:
-            kept.append(" ")
-            continue
-        category = unicodedata.category(char)
-        if category in _REMOVED:
-            continue
-        marks = marks + 1 if category in ("Mn", "Me") else 0
+    # Only now: what stood around a removed character may join up.
+    for char in unicodedata.normalize("NFC", visible):
+        marks = marks + 1 if unicodedata.category(char) in ("Mn", "Me") else 0
         if marks <= _MAX_MARKS:
             kept.append(char)
     line = " ".join("".join(kept).split())

@@ -28,8 +28,9 @@ def decode_client(frame: bytes | str, max_frame_bytes: int = MAX_FRAME_BYTES) ->
     Raises:
         FrameError: Too large, not JSON, or not a message.
     """
-    if len(frame) > max_frame_bytes:
-        raise FrameError(f"the frame has {len(frame)} bytes; at most {max_frame_bytes} are taken")
+    size = len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode(errors="surrogatepass"))
+    if size > max_frame_bytes:
+        raise FrameError(f"the frame has {size} bytes; at most {max_frame_bytes} are taken")
     try:
         return _client_decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -4,14 +4,17 @@ A line keeps its author's id, not the name: a rename or a mute by the host reach
 conflated never: everybody gets each one, in order; a mute or a hidden line takes lines away again.
 
 Audiences:
-    host         all lines; hidden ones are marked
-    room         all lines that are not hidden and whose author is not muted
+    host         all lines; hidden ones and those said to the host alone are marked
+    room         all lines that were said to everybody, are not hidden and whose author is not muted
     host_lines   only what the host says (`to_host`: people write to the host alone)
     off          nothing
+
+A line said to the host alone stays so, whatever the mode is later; its author alone reads it as well (`personal`).
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -35,7 +38,7 @@ from wslive.core.text import MAX_LINE_CHARS, clean
 from wslive.core.view import Audience, Keyed, Op, Put, Remove, Set, View
 
 OWN_LINES = 50
-"""How many of their own lines people are shown while only the host reads them."""
+"""How many of the lines that they said to the host alone people are shown."""
 
 
 class Mode(StrEnum):
@@ -105,6 +108,7 @@ class Line(msgspec.Struct, gc=False):
     by: str
     text: str
     at_ms: int
+    to_host: bool
     hidden: bool = False
 
 
@@ -115,8 +119,10 @@ class ChatState:
         """Start without lines."""
         self.mode = opened.mode
         self.paused = False
-        self.lines: dict[int, Line] = {}  # in the order said
+        self.lines: dict[int, Line] = {}
+        self.order: list[int] = []  # line ids as said, so ascending
         self.by_actor: dict[str, list[int]] = {}
+        self.to_host: dict[str, list[int]] = {}
         self.touched: Keyed[int] = Keyed()  # line ids in the order of their last change
         self.opened_at = self.settings_at = self.mode_at = meta.offset
 
@@ -146,7 +152,7 @@ class Chat(Activity[ChatState]):
     events_by_key = _BY_KEY
     events_by_type = _BY_TYPE
 
-    def stageable(self) -> bool:
+    def stageable(self, state: ChatState) -> bool:
         """A chat runs beside the stage."""
         return False
 
@@ -184,8 +190,12 @@ class Chat(Activity[ChatState]):
         """See the events above."""
         match event:
             case LineSaid(text=text):
-                state.lines[meta.offset] = Line(meta.offset, meta.actor, text, meta.at_ms)
+                to_host = state.mode is Mode.TO_HOST and meta.actor != HOST_ACTOR
+                state.lines[meta.offset] = Line(meta.offset, meta.actor, text, meta.at_ms, to_host)
+                state.order.append(meta.offset)
                 state.by_actor.setdefault(meta.actor, []).append(meta.offset)
+                if to_host:
+                    state.to_host.setdefault(meta.actor, []).append(meta.offset)
                 state.touch(meta.offset, meta.offset)
             case LineHidden(line=line, hidden=hidden):
                 state.lines[line].hidden = hidden
@@ -241,49 +251,55 @@ class Chat(Activity[ChatState]):
             line = state.lines[id]
             if _visible(line, audience, people):
                 ops.append(Put(("lines",), str(id), _line(line, audience, people)))
-            else:
+            elif _addressed(line, audience):  # of all others not even the number is told
                 ops.append(Remove(("lines",), str(id)))
         return ops
 
     def older(self, state: ChatState, audience: str, people: People, before: int, limit: int) -> list[View]:
         """Lines before `before` that this audience may read, oldest first."""
         found: list[View] = []
-        for line in _newest_first(state, audience, people):
-            if line.id < before:
-                found.append(_line(line, audience, people))
-                if len(found) == limit:
-                    break
+        for line in _newest_first(state, audience, people, before):
+            found.append(_line(line, audience, people))
+            if len(found) == limit:
+                break
         return found[::-1]
 
     def personal(self, state: ChatState, actor: str) -> tuple[int, View] | None:
-        """While only the host reads, people still see what they said themselves."""
-        own = state.by_actor.get(actor)
-        if not own or actor == HOST_ACTOR:
+        """The latest lines that the actor said to the host alone; nobody else's view has them."""
+        own = state.to_host.get(actor)
+        if not own:
             return None
-        touched = max(state.mode_at, *(state.touched.offset_of(str(id)) for id in own[-OWN_LINES:]))
-        shown = own[-OWN_LINES:] if state.mode is Mode.TO_HOST else []
-        return touched, {
-            "lines": [{"id": i, "text": state.lines[i].text, "at_ms": state.lines[i].at_ms} for i in shown]
-        }
+        shown = [state.lines[id] for id in own[-OWN_LINES:]]
+        return own[-1], {"lines": [{"id": line.id, "text": line.text, "at_ms": line.at_ms} for line in shown]}
 
     def changed(self, state: ChatState) -> int:
         """The latest of settings and lines."""
         return max(state.settings_at, state.touched.changed)
 
 
-def _newest_first(state: ChatState, audience: str, people: People) -> Iterator[Line]:
-    return (line for line in reversed(state.lines.values()) if _visible(line, audience, people))
+def _newest_first(state: ChatState, audience: str, people: People, before: int | None = None) -> Iterator[Line]:
+    # Reading back in a long room must not walk over all that came since.
+    end = len(state.order) if before is None else bisect_left(state.order, before)
+    lines = (state.lines[state.order[i]] for i in range(end - 1, -1, -1))
+    return (line for line in lines if _visible(line, audience, people))
 
 
-def _visible(line: Line, audience: str, people: People) -> bool:
+def _addressed(line: Line, audience: str) -> bool:
+    """Whether the line was ever meant for this audience."""
     match audience:
         case "host":
             return True
         case "room":
-            return not line.hidden and not _muted(line.by, people)
+            return not line.to_host
         case "host_lines":
-            return not line.hidden and line.by == HOST_ACTOR
+            return line.by == HOST_ACTOR
     return False
+
+
+def _visible(line: Line, audience: str, people: People) -> bool:
+    if audience == "host":
+        return True
+    return _addressed(line, audience) and not line.hidden and not _muted(line.by, people)
 
 
 def _muted(actor: str, people: People) -> bool:
@@ -304,6 +320,7 @@ def _line(line: Line, audience: str, people: People) -> View:
     if audience == "host":
         view["hidden"] = line.hidden
         view["muted"] = _muted(line.by, people)
+        view["to_host"] = line.to_host
     return view
 
 

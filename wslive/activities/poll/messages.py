@@ -63,7 +63,11 @@ class StartRound(msgspec.Struct, frozen=True):
 
 
 class EditPoll(msgspec.Struct, frozen=True):
-    """Change the wording. With ballots cast, the options keep their number and ids, and the poll is marked edited."""
+    """Change the wording.
+
+    With ballots cast, the options keep their number and ids, and the poll is marked edited. Without, they get new ids:
+    an answer to the old wording that is still on its way is refused.
+    """
 
     question: str
     options: list[str]

@@ -107,9 +107,10 @@ class Poll(Activity[PollState]):
         key = None if command.key is None else clean(command.key, max_chars=MAX_KEY_CHARS, what="The key")
         if key is not None and any(p.key == key and not p.discarded for p in others.values()):
             raise PollExists
-        question, options = _wording(command.question, command.options)
-        if not 1 <= command.max_choices <= len(options):
-            raise BadCommand(f"max_choices is {command.max_choices}; it must be from 1 to {len(options)}.")
+        question, texts = _wording(command.question, command.options)
+        if not 1 <= command.max_choices <= len(texts):
+            raise BadCommand(f"max_choices is {command.max_choices}; it must be from 1 to {len(texts)}.")
+        options = _new_options(texts, used=0)
         return PollOpened(question, options, command.max_choices, command.results, command.changeable, key)
 
     def initial(self, opened: PollOpened, meta: Meta) -> PollState:
@@ -182,9 +183,13 @@ class Poll(Activity[PollState]):
                 state.discarded = True
                 _set_open(state, False, meta)
 
-    def staged(self, state: PollState, on_stage: bool, meta: Meta) -> None:
+    def stageable(self, state: PollState) -> bool:
+        """Until it is discarded."""
+        return not state.discarded
+
+    def displaced(self, state: PollState, meta: Meta) -> None:
         """A poll that another one pushed off the stage is closed: its votes get "the question changed"."""
-        if not on_stage and state.is_open:
+        if state.is_open:
             state.left_stage = True
             _set_open(state, False, meta)
 
@@ -262,7 +267,7 @@ def _set_open(state: PollState, is_open: bool, meta: Meta) -> None:
     state.status_at = state.tally_at = meta.offset
 
 
-def _wording(question: str, texts: list[str]) -> tuple[str, tuple[Option, ...]]:
+def _wording(question: str, texts: list[str]) -> tuple[str, list[str]]:
     question = clean(question, max_chars=MAX_QUESTION_CHARS, what="The question")
     if len(texts) < 2:
         raise TooFewOptions
@@ -272,18 +277,25 @@ def _wording(question: str, texts: list[str]) -> tuple[str, tuple[Option, ...]]:
     for text in cleaned:
         if cleaned.count(text) > 1:
             raise DuplicateOption(f"Two options have the same text, {text!r}.")
-    return question, tuple(Option(f"o{i}", t) for i, t in enumerate(cleaned, 1))
+    return question, cleaned
+
+
+def _new_options(texts: list[str], used: int) -> tuple[Option, ...]:
+    return tuple(Option(f"o{i}", text) for i, text in enumerate(texts, used + 1))
 
 
 def _edited(state: PollState, question: str, texts: list[str]) -> PollEdited:
-    question, options = _wording(question, texts)
-    has_ballots = any(round.answered for round in state.rounds)
-    if has_ballots and len(options) != len(state.options):
+    question, texts = _wording(question, texts)
+    if not any(round.answered for round in state.rounds):
+        # A new question: an answer to the old one, on its way just now, must not become an answer to this one.
+        return PollEdited(question, _new_options(texts, used=len(state.option_ids)), marked=False)
+    if len(texts) != len(state.options):
         raise PollHasBallots(
             "People have answered already, so an edit must keep the number of options (and their order). "
             "Use poll.new_round() or poll.discard() and ask anew."
         )
-    return PollEdited(question, options, marked=has_ballots)
+    options = tuple(Option(before.id, text) for before, text in zip(state.options, texts, strict=True))
+    return PollEdited(question, options, marked=True)
 
 
 def _check_votable(state: PollState, round: int) -> None:
@@ -294,11 +306,10 @@ def _check_votable(state: PollState, round: int) -> None:
 
 
 def _chosen(state: PollState, options: list[str]) -> tuple[str, ...]:
-    known = [o.id for o in state.options]
-    for option in options:
-        if option not in known:
-            raise UnknownOption
-    chosen = tuple(o for o in known if o in options)  # in the poll's order, each once
+    wanted = set(options)
+    chosen = tuple(o.id for o in state.options if o.id in wanted)  # in the poll's order, each once
+    if len(chosen) < len(wanted):
+        raise QuestionChanged if wanted <= state.option_ids else UnknownOption
     if not chosen:
         raise NoChoice
     if len(chosen) > state.max_choices:

@@ -47,6 +47,8 @@ class PollState:
 
     def __init__(self, opened: PollOpened, meta: Meta) -> None:
         """Open, in round 1."""
+        self.option_ids: set[str] = set()
+        """Of all wordings, so that an id never means something else later."""
         self.word(opened.question, opened.options)
         self.max_choices = opened.max_choices
         self.results = opened.results
@@ -64,6 +66,7 @@ class PollState:
         """Take up a wording; its formulas are converted here, once, and not for every reader."""
         self.question = question
         self.options = options
+        self.option_ids.update(o.id for o in options)
         self.question_math = segments(question)
         self.options_math = [segments(o.text) for o in options]
 
