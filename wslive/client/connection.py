@@ -142,6 +142,7 @@ class Connection:
             raise RuntimeError("this connection is open already")
         loop = asyncio.get_running_loop()
         first_welcome = self._first_welcome = loop.create_future()
+        self.last_error = None
         self._set_status(Status.CONNECTING)
         self._task = loop.create_task(self._link.run(), name=f"wslive connection {self.code}")
         try:
