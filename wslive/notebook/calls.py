@@ -1,0 +1,124 @@
+"""One definition, two ways to call it: a coroutine that also works in a plain cell.
+
+    class Poll:
+        @blocking
+        async def close(self, *, timeout_s: float = 10.0) -> None: …
+
+    poll.close()              waits, in any thread
+    await poll.aio.close()    awaits, on any loop
+
+Both run the coroutine on the connections' own thread, so a busy cell, an interrupt or a foreign event loop cannot
+touch what it does there.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from wslive.client.background import background
+from wslive.core.errors import WsliveError
+from wslive.notebook.said import calling_cell, running_cell
+
+OwnerT = TypeVar("OwnerT")
+ResultT = TypeVar("ResultT")
+P = ParamSpec("P")
+
+
+def run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Run a coroutine on the connections' thread and wait; our own errors come without the frames of that thread."""
+    __tracebackhide__ = True
+    token = calling_cell.set(running_cell())
+    try:
+        return background().run(coroutine)
+    except WsliveError as error:
+        # What went wrong is in the sentence; twenty frames of a foreign thread would only hide it.
+        raise error.with_traceback(None) from None
+    finally:
+        calling_cell.reset(token)
+
+
+def begin(coroutine: Coroutine[Any, Any, ResultT]) -> Awaitable[ResultT]:
+    """The same, to be awaited on any loop."""
+    token = calling_cell.set(running_cell())
+    try:
+        return background().aio(coroutine)
+    finally:
+        calling_cell.reset(token)
+
+
+def look(read: Callable[[], ResultT]) -> ResultT:
+    """Call `read` between two changes of any replica, and return what it returns.
+
+    A replica changes in place on its own thread: reading it from another could see half a change.
+    """
+    if threading.current_thread().name == "wslive":
+        return read()
+
+    async def there() -> ResultT:
+        return read()
+
+    return run(there())
+
+
+class blocking(Generic[OwnerT, P, ResultT]):  # noqa: N801 - a decorator, written like one
+    """A method that waits, made from one that is awaited."""
+
+    def __init__(self, function: Callable[Concatenate[OwnerT, P], Coroutine[Any, Any, ResultT]]) -> None:
+        """Keep the coroutine function; `Aio` finds it here."""
+        self.function = function
+        functools.update_wrapper(self, function)  # type: ignore[arg-type]
+
+    @overload
+    def __get__(self, owner: None, of: type | None = None) -> blocking[OwnerT, P, ResultT]: ...
+    @overload
+    def __get__(self, owner: OwnerT, of: type | None = None) -> Callable[P, ResultT]: ...
+    def __get__(
+        self, owner: OwnerT | None, of: type | None = None
+    ) -> blocking[OwnerT, P, ResultT] | Callable[P, ResultT]:
+        """The waiting method of one object."""
+        if owner is None:
+            return self
+
+        @functools.wraps(self.function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> ResultT:
+            __tracebackhide__ = True
+            return run(self.function(owner, *args, **kwargs))
+
+        return call
+
+
+class Aio:
+    """The awaitable twins of an object's blocking methods."""
+
+    def __init__(self, owner: object) -> None:
+        """Keep the object."""
+        self._owner = owner
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        call = inspect.getattr_static(type(self._owner), name, None)
+        if not isinstance(call, blocking):
+            raise AttributeError(f"{type(self._owner).__name__} has nothing to await called {name!r}")
+        owner = self._owner
+
+        @functools.wraps(call.function)
+        def start(*args: Any, **kwargs: Any) -> Awaitable[Any]:
+            return begin(call.function(owner, *args, **kwargs))
+
+        return start
+
+    def __dir__(self) -> list[str]:
+        kind = type(self._owner)
+        return [name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name, None), blocking)]
+
+
+class HasAio:
+    """Gives an object its `.aio`."""
+
+    @property
+    def aio(self) -> Aio:
+        """The same calls, to be awaited: `await x.aio.close()`."""
+        return Aio(self)

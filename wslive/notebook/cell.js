@@ -1,0 +1,199 @@
+// What a notebook cell shows of a room, and how it gets at it: a WebSocket of the page's own where the server can be
+// reached, the kernel's comm where it cannot. No import: the widget loads this file as a blob, JupyterLab's renderer
+// by its URL.
+//
+// A page has one of these, however many cells and widgets. What a cell shows does not need the kernel: the kernel
+// hands out the first ticket, the connection renews it by itself, and a reload takes it along in sessionStorage.
+
+const PLOTLY_WITHIN_MS = 20_000;
+const TICKET_KEY = "wslive.ticket";
+
+/** What cells of this page share; JupyterLab's renderer looks here for widgets of the kernel. */
+export const page = (globalThis[Symbol.for("wslive.page.1")] ??= { kernels: new Map(), waiting: new Set() });
+
+const keyOf = ({ urls, room, actor }) => [urls[0], room, actor].join(" ");
+
+export function makeCells({ wire, client, lib: library, layouts, views, styles, template }) {
+  const tickets = new Map();
+  const asking = new Map(); // key → those who wait for a ticket
+  const lives = new Set();
+
+  // ── the kernel's side: one widget model for each thing displayed ──
+
+  /** Take in a widget's model; what it shows can now be drawn and fed. */
+  function adopt(model) {
+    const about = describe(model);
+    const kernel = { about, send: (message) => model.send(message), isGone: false, bridge: makeBridge(model), model };
+    const received = (message, buffers) => answer(kernel, message, buffers);
+    const lost = () => {
+      kernel.isGone = true;
+      for (const live of lives) live.redraw();
+    };
+    model.on("msg:custom", received);
+    model.on("comm_live_update", lost); // the kernel was restarted or shut down
+    page.kernels.set(about.uid, kernel);
+    kernel.send({ type: "ticket" });
+    for (const waiting of [...page.waiting]) waiting();
+    return () => {
+      model.off("msg:custom", received);
+      model.off("comm_live_update", lost);
+      if (page.kernels.get(about.uid) === kernel) page.kernels.delete(about.uid);
+    };
+  }
+
+  function answer(kernel, message, buffers) {
+    if (message.type === "ticket") {
+      keepTicket(keyOf(kernel.about), message.ticket, Date.now() + 1_000 * message.expires_in_s - 5_000);
+    } else if (message.type === "frame") {
+      kernel.bridge.onmessage?.(JSON.parse(message.frame));
+    } else if (message.type === "plotly") {
+      kernel.plotly?.(buffers[0]);
+    } else if (message.type === "told") {
+      kernel.told?.(message);
+    }
+  }
+
+  function makeBridge(model) {
+    return { onmessage: null, send: (frame) => model.send({ type: "frame", frame: JSON.stringify(frame) }) };
+  }
+
+  const kernelsFor = (about) => [...page.kernels.values()].filter((k) => !k.isGone && keyOf(k.about) === keyOf(about));
+  const kernelOf = (about) => page.kernels.get(about.uid) ?? kernelsFor(about)[0] ?? null;
+
+  // ── tickets ──
+
+  function keepTicket(key, ticket, until) {
+    tickets.set(key, { ticket, until });
+    for (const resolve of asking.get(key) ?? []) resolve(ticket);
+    asking.delete(key);
+    for (const live of lives) if (live.key === key) live.retryNow();
+  }
+
+  function findTicket(about) {
+    const key = keyOf(about);
+    const kept = tickets.get(key) ?? recallTicket(about);
+    if (kept?.until > Date.now()) return kept.ticket;
+    for (const kernel of kernelsFor(about)) kernel.send({ type: "ticket" });
+    return new Promise((resolve) => asking.set(key, [...(asking.get(key) ?? []), resolve]));
+  }
+
+  // A ticket opens connections for some minutes; this tab's own storage holds it while the page reloads.
+  addEventListener("pagehide", () => {
+    for (const { key, ticket } of lives) {
+      const kept = ticket() ?? tickets.get(key);
+      if (kept) wire.safeStorage("sessionStorage").set(`${TICKET_KEY} ${key}`, JSON.stringify(kept));
+    }
+  });
+
+  // ── one cell ──
+
+  /**
+   * Draw into an element.
+   *
+   * @param about what to draw: {uid, urls, room, actor, role, part, activity, invite, resumed}
+   * @param shown called once there is something to see
+   * @returns a function that ends it
+   */
+  function mount(el, about, shown = () => {}) {
+    addStyles(styles);
+    const kernel = () => kernelOf(about);
+    const bridge = kernelOf(about)?.bridge;
+    const { urls, room, role, actor } = about;
+    const connection = client.connect({ wire, urls, room, role, actor, getTicket: () => findTicket(about), bridge });
+    const lib = makeLib(about);
+    const root = lib.h("div.wslive-cell", { "data-part": about.part });
+    const badge = lib.h("p.wslive-badge", { role: "status" });
+    let end = null;
+    const draw = () => {
+      if (!end && connection.view) {
+        const { h } = lib;
+        const content = h("div.wslive-cell-content");
+        root.replaceChildren(badge, content);
+        el.append(root);
+        end = layouts.draw({ about, live: connection, el: content, lib, views, activityModel: library.activityModel, kernel });
+        shown();
+      }
+      const words = end ? badgeWords(connection, kernel()) : "";
+      lib.text(badge, words);
+      lib.show(badge, Boolean(words));
+      if (end && about.part !== "poll") end.draw?.();
+    };
+    const off = connection.subscribe(draw);
+    const live = { key: keyOf(about), ticket: () => connection.ticket, retryNow: () => connection.retryNow(), redraw: draw };
+    lives.add(live);
+    draw();
+    return () => {
+      lives.delete(live);
+      off();
+      end?.();
+      connection.close();
+      root.remove();
+    };
+  }
+
+  function badgeWords(connection, kernel) {
+    if (connection.status === "ended") return connection.reason;
+    if (connection.status !== "live") {
+      const since = connection.awaySince ? `Stale since ${library.clock(connection.awaySince)}. ` : "";
+      return `${since}${library.statusWords(connection)}`;
+    }
+    return kernel?.isGone ? "Kernel gone, chart live. Run the cell again for the Python side." : "";
+  }
+
+  function makeLib(about) {
+    const fromServer = about.urls.map((url) => `${url.replace(/\/$/, "")}/static/plotly.min.js`);
+    const sources = [...fromServer, () => plotlyFromKernel(kernelOf(about))];
+    return library.makeLib({ plotly: () => library.plotlyBySource(sources), chart: () => template(about) });
+  }
+
+  async function plotlyFromKernel(kernel) {
+    if (!kernel) throw new Error("there is no kernel to ask");
+    const bytes = await new Promise((resolve, reject) => {
+      kernel.plotly = resolve;
+      kernel.send({ type: "plotly" });
+      setTimeout(() => reject(new Error("the kernel did not send it")), PLOTLY_WITHIN_MS);
+    });
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  }
+
+  return { adopt, mount };
+}
+
+/** Put together from the files of a server, where no widget has brought them. */
+export async function loadFrom(files) {
+  const text = async (name) => (await fetch(files + name)).text();
+  const [wire, client, lib, layouts] = await Promise.all(
+    ["wire", "client", "lib", "layouts"].map((name) => import(`${files}${name}.js`)),
+  );
+  const kinds = ["poll", "chat"];
+  const found = await Promise.all(kinds.map((kind) => import(`${files}activities/${kind}/view.js`)));
+  const views = Object.fromEntries(kinds.map((kind, i) => [kind, found[i].default]));
+  const styles = (await Promise.all(["style.css", "poll.css", "chat.css", "cell.css"].map(text))).join("\n");
+  const template = text("activities/poll/chart.json").then(JSON.parse);
+  const cells = makeCells({ wire, client, lib, layouts, views, styles, template: () => template });
+  return { ...cells, describe };
+}
+
+/** What a widget's model stands for. */
+export function describe(model) {
+  const names = ["uid", "urls", "room", "actor", "role", "part", "activity", "invite", "resumed"];
+  return Object.fromEntries(names.map((name) => [name, model.get(name)]));
+}
+
+/** A ticket that this tab took along over a reload. */
+export function recallTicket(about) {
+  try {
+    return JSON.parse(sessionStorage.getItem(`${TICKET_KEY} ${keyOf(about)}`));
+  } catch {
+    return null;
+  }
+}
+
+function addStyles(styles) {
+  if (document.getElementById("wslive-styles")) return;
+  const element = document.createElement("style");
+  element.id = "wslive-styles";
+  element.textContent = styles;
+  document.head.append(element);
+}

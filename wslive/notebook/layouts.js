@@ -1,0 +1,229 @@
+// How the parts of a room lie in a cell: one poll, the chat, the people, the host's room, a participant's place.
+// No import; the views of the activities are handed in.
+
+const CONFIRM_WITHIN_MS = 4_000;
+
+/** Draw `about.part`; returns a function that ends it. */
+export function draw(context) {
+  const parts = { poll: activity, chat: activity, people: peoplePart, room: roomPart, me: mePart };
+  return parts[context.about.part](context);
+}
+
+function activity({ about, live, el, lib, views, activityModel }, id = about.activity) {
+  const kind = live.view.activities[id]?.kind;
+  const model = activityModel(live, { activity: id, place: "cell" });
+  return views[kind].render({ model, el, lib });
+}
+
+/** Keeps a redraw in step with the connection. */
+function follow(live, redraw) {
+  const off = live.subscribe(redraw);
+  redraw();
+  return off;
+}
+
+// ── the questions that are shown: the one on stage, then what else is open ──────────────────────────────────────
+
+function questions(context, el, emptyWords) {
+  const { live, lib } = context;
+  const empty = lib.h("p.wslive-empty", {}, emptyWords);
+  const list = lib.h("div.wslive-questions");
+  el.append(empty, list);
+  const drawn = new Map();
+  const wanted = () => {
+    const polls = Object.entries(live.view.activities).filter(([, a]) => a.kind === "poll" && !a.status.discarded);
+    const stage = String(live.view.room.stage);
+    const first = polls.some(([id]) => id === stage) ? [stage] : polls.slice(-1).map(([id]) => id);
+    const open = polls.filter(([id, a]) => a.status.open && !first.includes(id)).map(([id]) => id);
+    return [...first, ...open];
+  };
+  const redraw = () => {
+    const ids = wanted();
+    for (const [id, { end }] of drawn) {
+      if (ids.includes(id)) continue;
+      end();
+      drawn.delete(id);
+    }
+    const make = (id) => {
+      const box = lib.h("div.wslive-question-box");
+      drawn.set(id, { end: activity({ ...context, el: box }, id) });
+      return box;
+    };
+    lib.list(list, ids, (id) => id, make);
+    lib.show(empty, !ids.length);
+  };
+  const off = follow(live, redraw);
+  return () => {
+    off();
+    for (const { end } of drawn.values()) end();
+  };
+}
+
+function chatBox(context, el) {
+  const found = Object.entries(context.live.view.activities).find(([, a]) => a.kind === "chat");
+  return found ? activity({ ...context, el }, found[0]) : () => {};
+}
+
+// ── people ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function peoplePart({ live, el, lib }) {
+  const { h, text, show, attr } = lib;
+  let open = false; // the notebook is on the beamer: names wait behind a counter
+  const counter = h("button.wslive-button.wslive-counter", { type: "button", onclick: () => ((open = !open), redraw()) });
+  const names = h("ul.wslive-people");
+  const few = h("p.wslive-empty", {}, "Nobody has joined yet.");
+  const alert = h("p.wslive-problem", { role: "alert" });
+  const root = h("section.wslive-people-box", { "aria-label": "People" }, counter, few, names, alert);
+  el.append(root);
+
+  function host(kind, body) {
+    text(alert, "");
+    live.command(0, kind, body).catch((refused) => text(alert, refused.message));
+  }
+
+  const button = (label, action) => h("button.wslive-button.wslive-small", { type: "button", onclick: action }, label);
+
+  function row([person]) {
+    const dot = h("span.wslive-dot", { "aria-hidden": "true" });
+    const item = h("li.wslive-person", {}, dot, h("span.wslive-person-name"));
+    if (live.role !== "host") return item;
+    const muted = () => Boolean(live.view.people.names[person]?.muted);
+    const mute = button("Mute", () => host("mute", { person, muted: !muted() }));
+    const remove = button("Remove", () => {
+      // The second press within some seconds means it: there is no way back for that person.
+      if (remove.dataset.sure) return host("remove_person", { person });
+      remove.dataset.sure = "yes";
+      text(remove, "Really remove?");
+      setTimeout(() => {
+        delete remove.dataset.sure;
+        text(remove, "Remove");
+      }, CONFIRM_WITHIN_MS);
+    });
+    item.append(mute, remove);
+    return item;
+  }
+
+  function redraw() {
+    const { people } = live.view;
+    const here = new Set(live.presence.here ?? []);
+    text(counter, `${open ? "▾" : "▸"} ${lib.count(people.count, "person", "people")} · ${live.presence.online} here`);
+    attr(counter, { "aria-expanded": String(open) });
+    const shown = open ? Object.entries(people.names ?? {}) : [];
+    lib.list(names, shown, ([id]) => id, row, (item, [id, person]) => {
+      text(item.children[1], person.name);
+      attr(item, { "data-here": String(here.has(id)), title: here.has(id) ? "here now" : "away" });
+      if (item.children[2]) text(item.children[2], person.muted ? "Unmute" : "Mute");
+    });
+    show(names, open && shown.length > 0);
+    show(few, open && !shown.length);
+    if (open && !people.names) text(few, "Names are not shown above 100 people.");
+  }
+
+  return follow(live, redraw);
+}
+
+// ── the host's room ─────────────────────────────────────────────────────────────────────────────────────────────
+
+function roomPart(context) {
+  const { about, live, el, lib, kernel } = context;
+  const { h, text, show, attr } = lib;
+  const title = h("h3.wslive-title");
+  const resumed = h("p.wslive-resumed", {}, about.resumed);
+  const lock = h("button.wslive-button.wslive-small", { type: "button", onclick: () => live.command(0, "lock", { locked: !live.view.room.locked }) });
+  const link = h("a.wslive-link", { target: "_blank", rel: "noopener noreferrer" });
+  const code = h("span.wslive-code", { "aria-label": "Join code" });
+  const qr = h("img.wslive-qr", { alt: "QR code of the join link" });
+  const others = h("p.wslive-others");
+  const first = h("p.wslive-first");
+  const invite = h("button.wslive-button.wslive-primary", { type: "button", onclick: letIn }, "Let phones in");
+  const told = h("p.wslive-problem", { role: "alert" });
+  const scope = h("p.wslive-scope");
+  const words = h("div.wslive-invite-words", {}, h("p.wslive-join", {}, "Join at ", link), h("p.wslive-join", {}, "Code ", code), scope, first, others, invite, told);
+  const door = h("div.wslive-invite", {}, words, qr);
+  const head = h("header.wslive-room-head", {}, title, lock);
+  const stage = h("div.wslive-stage");
+  const people = h("div.wslive-side-part");
+  const chat = h("div.wslive-side-part");
+  const folds = h("div.wslive-side", {}, people, chat);
+  const root = h("section.wslive-room", { "aria-label": "Room" }, head, resumed, door, stage, folds);
+  el.append(root);
+
+  /** The kernel asks the server: what lets others in needs more than a ticket. */
+  function letIn() {
+    const side = kernel();
+    text(told, "");
+    if (!side || side.isGone) return text(told, "There is no kernel to ask. Run the cell again.");
+    attr(invite, { disabled: true });
+    text(invite, "Opening …");
+    side.told = ({ message }) => {
+      attr(invite, { disabled: null });
+      text(invite, "Let phones in");
+      text(told, message ?? "");
+      redraw();
+    };
+    side.send({ type: "let_in" });
+  }
+
+  const invitation = () => kernel()?.model.get("invite") ?? about.invite;
+
+  function redraw() {
+    const { room, people: joined } = live.view;
+    const { links, qr: drawing } = invitation();
+    const reachable = links.length > 0;
+    text(title, room.title);
+    text(lock, room.locked ? "Locked · unlock" : "Lock");
+    attr(lock, { title: room.locked ? "Let new people in again" : "Let nobody new in", disabled: room.ended || null });
+    const best = links[0] ?? `${about.urls[0].replace(/\/$/, "")}/r/${about.room}`;
+    attr(link, { href: best });
+    text(link, best.replace(/^https?:\/\//, ""));
+    text(code, about.room);
+    show(qr, reachable);
+    if (reachable && qr.dataset.of !== best) {
+      qr.src = `data:image/svg+xml,${encodeURIComponent(drawing)}`;
+      qr.dataset.of = best;
+    }
+    text(scope, room.ended ? "This room has ended." : room.locked ? "Locked: nobody new can join." : reachable ? "" : "Only this computer can join.");
+    show(scope, Boolean(scope.textContent));
+    show(invite, !reachable && !room.ended);
+    text(first, joined.count ? "✓ first person connected" : reachable ? "Nobody has connected yet." : "");
+    show(first, reachable);
+    text(others, links.length > 1 ? `Also at ${links.slice(1).map((l) => new URL(l).host).join(", ")}` : "");
+    show(others, links.length > 1);
+    show(resumed, Boolean(about.resumed));
+  }
+
+  const ends = [
+    follow(live, redraw),
+    questions(context, stage, "No question yet. Ask one: room.poll(\"Which sort is stable?\", [\"quick\", \"merge\", \"heap\"])"),
+    peoplePart({ ...context, el: people }),
+    chatBox(context, chat),
+  ];
+  const side = kernel();
+  side?.model.on("change:invite", redraw);
+  return () => {
+    side?.model.off("change:invite", redraw);
+    for (const end of ends) end();
+  };
+}
+
+// ── a participant's place, or an onlooker's ─────────────────────────────────────────────────────────────────────
+
+function mePart(context) {
+  const { live, el, lib } = context;
+  const { h, text, show } = lib;
+  const title = h("h3.wslive-title");
+  const who = h("span.wslive-who");
+  const head = h("header.wslive-room-head", {}, title, who);
+  const stage = h("div.wslive-stage");
+  const chat = h("div.wslive-side-part");
+  el.append(h("section.wslive-room.wslive-me", { "aria-label": "Room" }, head, stage, chat));
+  const redraw = () => {
+    text(title, live.view.room.title);
+    text(who, live.role === "viewer" ? "watching" : `You are ${live.view.me.name}`);
+    show(who, true);
+  };
+  const ends = [follow(live, redraw), questions(context, stage, "No question yet. It appears here when the host asks one."), chatBox(context, chat)];
+  return () => {
+    for (const end of ends) end();
+  };
+}

@@ -1,0 +1,129 @@
+"""One actor in one room, from a notebook: what hosts, participants and onlookers have in common."""
+
+from __future__ import annotations
+
+import time
+import warnings
+import weakref
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from wslive.client.connection import Connection, Status
+from wslive.core.roles import Role
+from wslive.core.view import View
+from wslive.notebook.calls import HasAio, look
+from wslive.notebook.reactions import Reactions
+from wslive.notebook.said import line_ref
+
+if TYPE_CHECKING:
+    from wslive.notebook.widget import RoomWidget
+
+ResultT = TypeVar("ResultT")
+
+TIMEOUT_S = 10.0
+
+
+class StaleWarning(UserWarning):
+    """What was read is older than the room: there is no connection just now."""
+
+
+class Live(HasAio):
+    """A connection to a room, with everything of this kernel that hangs on it.
+
+    Attributes:
+        server: The server's base URL.
+        code: The room's join code.
+        connection: The kernel's own connection; it lives on its own thread and comes back by itself.
+    """
+
+    def __init__(self, server: str, code: str, *, role: Role, **options: Any) -> None:
+        """Prepare the connection; `await live.connection.open()` makes it."""
+        self.server = server
+        self.code = code
+        self.reactions = Reactions()
+        self.widgets: weakref.WeakSet[RoomWidget] = weakref.WeakSet()
+        self._parts: dict[Any, Any] = {}
+        self.connection = Connection(
+            server,
+            code,
+            role=role,
+            on_change=self.reactions.changed,
+            on_status=self._status_changed,
+            on_presence=lambda presence: self.reactions.changed(),
+            **options,
+        )
+
+    # ── what the replica holds ────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, take: Callable[[View], ResultT]) -> ResultT:
+        """Read the view between two of its changes; `take` must copy what it returns.
+
+        Warns:
+            StaleWarning: There is no connection, so the view is as old as the warning says.
+        """
+        connection = self.connection
+        since = connection.away_since
+        if since is not None and connection.status in (Status.AWAY, Status.ENDED):
+            at = time.strftime("%H:%M:%S", time.localtime(since))
+            age_s = time.time() - since
+            why = str(connection.last_error or "no connection").rstrip(".")
+            warnings.warn(f"This is as of {at}, {age_s:.0f} s ago: {why}.", StaleWarning, stacklevel=4)
+        return self.peek(take)
+
+    def peek(self, take: Callable[[View], ResultT]) -> ResultT:
+        """The same without the warning, for displays."""
+        return look(lambda: take(self.connection.replica.view))
+
+    @property
+    def title(self) -> str:
+        """The room's title."""
+        return self.peek(lambda view: str(view["room"]["title"]))
+
+    @property
+    def link(self) -> str:
+        """The address at which this notebook reaches the room."""
+        return f"{self.server}/r/{self.code}"
+
+    @property
+    def online(self) -> int:
+        """How many people are connected now."""
+        presence = self.connection.presence
+        return 0 if presence is None else presence.online
+
+    def part_of(self, key: Any, make: Callable[[], ResultT]) -> ResultT:
+        """The one object for a part of the room: the same poll is the same object, with its callbacks and displays."""
+        if key not in self._parts:
+            self._parts[key] = make()
+        found: ResultT = self._parts[key]
+        return found
+
+    # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def command(self, activity: int, kind: str, body: View, timeout_s: float, ref: str | None = None) -> int:
+        """Send a command and return its offset once the replica shows it; the errors are those of `Connection`."""
+        return await self.connection.command(activity, kind, body, timeout_s=timeout_s, ref=ref)
+
+    async def speak(self, activity: int, text: str, again: bool, timeout_s: float) -> None:
+        """Say a chat line; the same cell run again says it once."""
+        await self.command(activity, "say", {"text": text}, timeout_s, None if again else line_ref(activity, text))
+
+    async def let_go(self) -> None:
+        """Close the connection and everything that waits on it."""
+        self.reactions.close()
+        await self.connection.close()
+
+    def _status_changed(self, status: Status) -> None:
+        self.reactions.changed()
+
+
+def shown_time(at_ms: float) -> str:
+    """A time for people on this computer: "10:42" today, "23 Nov 09:14" on another day."""
+    then = time.localtime(at_ms / 1000)
+    today = time.localtime()
+    is_today = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
+    return time.strftime("%H:%M", then) if is_today else time.strftime("%d %b %H:%M", then).lstrip("0")
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """ "1 poll", "3 polls"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,142 @@
+"""Which server a notebook talks to, and the user's own one, started when it is first needed.
+
+In this order: the address given by the caller; `WSLIVE_SERVER`; the user's own server. That one runs in an operating
+system session of its own, so an interrupt or restart of a kernel does not touch it, keeps its rooms in Jupyter's data
+folder, and ends 30 minutes after its last connection. All kernels of a user share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wslive.client.http import fetch_json
+from wslive.core.errors import NotConnected, NoServer, Refused
+from wslive.notebook import private_files
+from wslive.server import discovery
+
+START_TIMEOUT_S = 30.0
+LOG_TAIL_LINES = 12
+OWN = "own"
+"""How keys name the user's own server: its rooms stay the same when its port has to change."""
+
+
+@dataclass(frozen=True)
+class ServerAt:
+    """A server that answered just now.
+
+    Attributes:
+        url: Its base URL.
+        name: How keys name it.
+        hosting_token: What creating rooms needs there, if this user has it.
+    """
+
+    url: str
+    name: str
+    hosting_token: str | None = field(default=None, repr=False)
+
+
+async def find(server: str | None = None) -> ServerAt:
+    """The server to host on, started if need be.
+
+    Raises:
+        NoServer: None answers, and none could be started.
+    """
+    url = server or os.environ.get("WSLIVE_SERVER")
+    return await _own() if not url else await _given(url)
+
+
+async def known() -> list[ServerAt]:
+    """The servers that a bare join code may belong to; nothing is started."""
+    urls = [url for url in (os.environ.get("WSLIVE_SERVER"),) if url]
+    urls += [running.url for running in _running()]
+    return [ServerAt(url, name_of(url)) for url in dict.fromkeys(u.rstrip("/") for u in urls)]
+
+
+def name_of(url: str) -> str:
+    """How keys name the server at an address."""
+    return OWN if any(r.own and r.url == url for r in _running()) else url
+
+
+async def _given(url: str) -> ServerAt:
+    url = url.strip().rstrip("/")
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+        raise NoServer(f"{url!r} is no address of a server; it looks like 'http://192.168.1.7:8765'.")
+    try:
+        await fetch_json(url, "/api/server")
+    except (NotConnected, Refused) as error:
+        raise NoServer(str(error)) from None
+    token = os.environ.get("WSLIVE_HOST_TOKEN")
+    beside = next((r for r in _running() if r.url == url), None)
+    return ServerAt(url, name_of(url), token or (beside.hosting_token if beside else None))
+
+
+def _running() -> list[discovery.Running]:
+    return discovery.found()
+
+
+async def _own() -> ServerAt:
+    if (own := await _own_running()) is not None:
+        return own
+    lock = private_files.data_folder() / "own.lock"
+    # Two notebooks that start at once must not start two servers on one store. Waiting for the other may take
+    # seconds, so it is done beside the loop that all connections of this kernel live on.
+    return await asyncio.to_thread(_start_alone, lock)
+
+
+def _start_alone(lock: Path) -> ServerAt:
+    with private_files.locked(lock):
+        return asyncio.run(_start())
+
+
+async def _own_running() -> ServerAt | None:
+    for running in _running():
+        if not running.own:
+            continue
+        try:
+            answer = await fetch_json(running.url, "/api/server", timeout_s=5.0)
+        except (NotConnected, Refused):
+            continue
+        if answer.get("pid") == running.pid:
+            return ServerAt(running.url, OWN, running.hosting_token)
+    return None
+
+
+async def _start() -> ServerAt:
+    if (own := await _own_running()) is not None:
+        return own
+    log = private_files.data_folder() / "own.log"
+    began = log.stat().st_size if log.exists() else 0
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "wslive", "serve", "--own"],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # The kernel's folder may be on a stick that its owner wants to pull out.
+            cwd=log.parent,
+        )
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while (own := await _own_running()) is None:
+                if process.poll() is not None:
+                    raise NoServer(_told(f"Your own server ended at its start (exit code {process.returncode})", log, began))
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        process.terminate()
+        raise NoServer(_told(f"Your own server did not answer within {START_TIMEOUT_S:g} s", log, began)) from None
+    return own
+
+
+def _told(what: str, log: Path, began: int) -> str:
+    with log.open("rb") as file:
+        file.seek(began)
+        lines = file.read().decode(errors="replace").splitlines()
+    tail = "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:])
+    return f"{what}. The end of its log, {log}:\n{tail}" if tail else f"{what}; its log, {log}, is empty."

@@ -1,0 +1,144 @@
+"""A poll in the hands of its host."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from wslive.core.view import View
+from wslive.notebook import frames
+from wslive.notebook.calls import blocking
+from wslive.notebook.live import TIMEOUT_S
+from wslive.notebook.question import Question
+
+if TYPE_CHECKING:
+    from wslive.notebook.room import HostRoom
+
+
+class Poll(Question):
+    """One question that this host has asked: a live chart, its controls, and its ballots."""
+
+    live: HostRoom
+
+    def tally(self, round: int | None = None) -> dict[str, int]:
+        """Votes by option text, in the order of the options.
+
+        Args:
+            round: Which round, from 1; the latest without it.
+
+        Raises:
+            ValueError: There was no such round.
+
+        Warns:
+            StaleWarning: There is no connection; the warning says how old the tally is.
+        """
+        return super().tally(round) or {}
+
+    @blocking
+    async def close(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """End the voting; a closed poll stays closed."""
+        if self._status()["open"]:
+            await self._do("close", {}, timeout_s)
+        self.refresh_saved()
+
+    @blocking
+    async def reopen(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Go on with the voting in the same round; an open poll stays open."""
+        if not self._status()["open"]:
+            await self._do("reopen", {}, timeout_s)
+
+    @blocking
+    async def new_round(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Ask again: everybody votes anew, and the ballots so far stay in their round."""
+        await self._do("start_round", {}, timeout_s)
+
+    @blocking
+    async def edit(
+        self, question: str | None = None, options: list[str] | None = None, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
+        """Change the wording. Once there are ballots the options keep their number and order, and it shows as edited.
+
+        Raises:
+            PollHasBallots: There are ballots, and the number of options differs.
+        """
+        now = self._of(self.live.connection.replica.view)["definition"]
+        texts = [o["text"] for o in now["options"]] if options is None else list(options)
+        body = {"question": now["question"] if question is None else question, "options": texts}
+        await self._do("edit", body, timeout_s)
+
+    @blocking
+    async def discard(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Take the poll away, ballots and all; a discarded poll stays discarded."""
+        if not self._status()["discarded"]:
+            await self._do("discard", {}, timeout_s)
+        self.refresh_saved()
+
+    @blocking
+    async def show(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Put it on stage: what people see first, and what the projector shows."""
+        await self.live.command(0, "set_stage", {"activity": self.id}, timeout_s)
+
+    @blocking
+    async def to_frame(
+        self, backend: str = "pandas", *, history: bool = False, names: bool = False, timeout_s: float = TIMEOUT_S
+    ) -> Any:
+        """The ballots as a data frame: a row per ballot; with multiple choice a row per chosen option.
+
+        Args:
+            backend: "pandas", "polars" or "pyarrow"; the kind of frame never depends on what is installed.
+            history: Every vote ever cast instead, changes and retractions (without a choice) included.
+            names: Add a column with people's names.
+            timeout_s: For the history, in seconds.
+
+        Returns:
+            Columns `participant` (an id), `name` (if asked for), `choice` (ordered categories, options without votes
+            included), `round`, `cast_at` (UTC).
+
+        Raises:
+            ImportError: The backend is not installed; the message says how.
+            NotConnected: The history could not be fetched.
+        """
+        # Beside the loop: importing pandas takes a second, in which the connection would stand still.
+        await asyncio.to_thread(frames.check_backend, backend)
+        view = self._of(self.live.connection.replica.view)
+        options = {o["id"]: o["text"] for o in view["definition"]["options"]}
+        if history:
+            rows = frames.history_rows(await self.live.events(self.id, timeout_s=timeout_s))
+        else:
+            rows = frames.ballot_rows(view["ballots"])
+        people = dict(self.live.connection.replica.view["people"]["names"]) if names else None
+        return await asyncio.to_thread(frames.votes, rows, options, backend, people)
+
+    def figure_widget(self) -> Any:
+        """The chart as a live `plotly.graph_objects.FigureWidget`.
+
+        It brings its own copy of plotly.js into the page (5 MB each), so take one or two; displaying the poll itself
+        costs nothing like that.
+        """
+        import plotly.graph_objects as go
+
+        widget = go.FigureWidget(self.figure())
+
+        def redraw(poll: Poll) -> None:
+            now = poll.figure()
+            with widget.batch_update():
+                if len(widget.data) != len(now.data):
+                    widget.data = []
+                    widget.add_traces(now.data)
+                for drawn, wanted in zip(widget.data, now.data, strict=True):
+                    drawn.update(wanted.to_plotly_json(), overwrite=True)
+                widget.layout.update(now.layout.to_plotly_json(), overwrite=True)
+
+        redraw.__qualname__ = f"figure_widget {id(widget)}"  # each goes on for itself
+        self.on_change(redraw)
+        return widget
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _status(self) -> View:
+        found: View = self._of(self.live.connection.replica.view)["status"]
+        return found
+
+    async def _do(self, kind: str, body: View, timeout_s: float) -> None:
+        await self.live.command(self.id, kind, body, timeout_s)
+

@@ -1,0 +1,280 @@
+"""A room in the hands of its host: what `wslive.host()` returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from wslive.client.http import fetch, fetch_json
+from wslive.core.errors import PollHasBallots
+from wslive.core.roles import Role
+from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
+from wslive.core.view import View
+from wslive.notebook import keys
+from wslive.notebook.calls import blocking
+from wslive.notebook.chat import HostChat
+from wslive.notebook.live import TIMEOUT_S, Live, count, shown_time
+from wslive.notebook.local_server import ServerAt
+from wslive.notebook.people import People
+from wslive.notebook.poll import Poll
+from wslive.notebook.saved import room_html
+from wslive.notebook.shown import Shown
+
+CallT = TypeVar("CallT", bound=Callable[..., object])
+Results = Literal["live", "after_vote", "after_close", "host_only"]
+
+
+class HostRoom(Live, Shown):
+    """A room that this notebook hosts.
+
+    Display it for the join link, the people, the chat and the question on stage; `with room:` lets go of it at the
+    end, which ends nothing for the people in it.
+    """
+
+    part = "room"
+
+    def __init__(self, at: ServerAt, code: str, host_key: str) -> None:
+        """Prepare the connection of the host's kernel, which alone is told single ballots."""
+        Live.__init__(self, at.url, code, role=Role.HOST, token=host_key, ledger=True)
+        Shown.__init__(self, self)
+        self.at = at
+        self.resumed = ""
+        """"Resumed: opened 23 Nov 09:14, 212 people, 3 polls" where the room was there already."""
+        self.links: list[str] = []
+        """Join links that other devices can follow, the best one first; empty while only this computer can join."""
+        self._host_key = host_key
+
+    # ── questions ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @blocking
+    async def poll(
+        self,
+        question: str,
+        options: Sequence[str],
+        *,
+        multiple: bool | int = False,
+        results: Results = "live",
+        changeable: bool = True,
+        key: str | None = None,
+        keep_open: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Poll:
+        """Ask a question, or get the poll that asks it already: running the cell again asks nobody twice.
+
+        Args:
+            question: Up to 500 characters; LaTeX between `$…$`.
+            options: 2 to 50 different texts of up to 200 characters.
+            multiple: True for any number of options at once, a number for at most so many.
+            results: Who sees the tally: "live" everybody, "after_vote" those who have answered, "after_close"
+                everybody once it is closed, "host_only" nobody else.
+            changeable: Whether people can change and take back their answer.
+            key: A name of your own. The poll of that name is found whatever its text; a changed text is taken over.
+            keep_open: Leave the question before this one open.
+            timeout_s: How long to wait for the server, in seconds.
+
+        Raises:
+            PollHasBallots: The poll of that key has another text and ballots.
+            TooFewOptions · TooManyOptions · DuplicateOption · EmptyText · TextTooLong: About the texts.
+            Unconfirmed: No answer in time; the question stays queued.
+        """
+        body: dict[str, Any] = {
+            "question": clean(question, max_chars=MAX_QUESTION_CHARS, what="The question"),
+            "options": [clean(str(o), max_chars=MAX_OPTION_CHARS, what=f"Option {i}") for i, o in enumerate(options, 1)],
+            "max_choices": len(options) if multiple is True else int(multiple) or 1,
+            "results": results,
+            "changeable": changeable,
+            "key": None if key is None else clean(key, max_chars=MAX_KEY_CHARS, what="The key"),
+        }
+        found = self._find(body)
+        if found is not None:
+            if _content(found.definition) == body:
+                return found.poll
+            if found.has_ballots:
+                raise PollHasBallots
+            only_text = {**_content(found.definition), "question": body["question"], "options": body["options"]} == body
+            if only_text:
+                await found.poll.aio.edit(body["question"], body["options"], timeout_s=timeout_s)
+                return found.poll
+            # Nobody has answered, and what differs cannot be edited: ask anew under the same key.
+            await found.poll.aio.discard(timeout_s=timeout_s)
+        wish = {"kind": "poll", "body": body, "keep_open": keep_open}
+        return self._poll(await self.command(0, "open_activity", wish, timeout_s))
+
+    @property
+    def polls(self) -> list[Poll]:
+        """Every poll that was not discarded, in the order asked."""
+        return [self._poll(int(id)) for id in self.read(lambda view: [id for id, _ in _polls(view)])]
+
+    @property
+    def stage(self) -> Poll | None:
+        """The poll that people see first, if one is on stage."""
+        on_stage = self.read(lambda view: view["room"]["stage"])
+        return next((poll for poll in self.polls if poll.id == on_stage), None)
+
+    # ── the others ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def chat(self) -> HostChat:
+        """The chat."""
+        id = self.peek(lambda view: next(int(i) for i, a in view["activities"].items() if a["kind"] == "chat"))
+        return self.part_of("chat", lambda: HostChat(self, id))
+
+    @property
+    def people(self) -> People:
+        """The people."""
+        return self.part_of("people", lambda: People(self))
+
+    @blocking
+    async def lock(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Let nobody new in."""
+        await self.command(0, "lock", {"locked": True}, timeout_s)
+
+    @blocking
+    async def unlock(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Let people in again."""
+        await self.command(0, "lock", {"locked": False}, timeout_s)
+
+    @blocking
+    async def let_in(self, audience: str = "network", *, timeout_s: float = TIMEOUT_S) -> None:
+        """Choose who can reach the room: "this_computer", "network" (phones in the same network), or an https address.
+
+        Raises:
+            HostingNotAllowed · NotAllowed · BadCommand: The server does not do that; the message says why.
+        """
+        body = {"audience": audience}
+        token = self.at.hosting_token
+        answer = await fetch_json(
+            self.server, "/api/audience", method="POST", body=body, bearer=token, timeout_s=timeout_s
+        )
+        self._set_links(answer["links"])
+
+    async def learn_links(self) -> None:
+        """Ask the server at which addresses others reach it already."""
+        self._set_links((await fetch_json(self.server, "/api/server"))["audience"])
+
+    # ── keeping and ending ────────────────────────────────────────────────────────────────────────────────────────
+
+    @blocking
+    async def save(self, path: str | Path, *, timeout_s: float = 60.0) -> Path:
+        """Write everything that happened here to a file of JSON lines, names and single ballots included.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        events = await self.events(timeout_s=timeout_s)
+        target = Path(path)
+        head = {"room": self.code, "title": self.connection.replica.view["room"]["title"], "events": len(events)}
+        target.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in [head, *events]), "utf-8")
+        return target
+
+    @blocking
+    async def end(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """End the room for everyone. What was answered stays until `delete`."""
+        if not self.connection.replica.view["room"]["ended"]:
+            await self.command(0, "end_room", {}, timeout_s)
+        self.refresh_saved()
+        for shown in list(self._parts.values()):
+            if isinstance(shown, Shown):
+                shown.refresh_saved()
+
+    @blocking
+    async def delete(self, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Remove the room and everything in it from the server, for good."""
+        path = f"/api/rooms/{self.code}"
+        await fetch(self.server, path, method="DELETE", bearer=self._host_key, timeout_s=timeout_s)
+        keys.forget_host(self.at.name, self.code)
+        await self.let_go()
+
+    @blocking
+    async def close(self) -> None:
+        """Let go of the room here; it goes on for everybody, and `host()` finds it again."""
+        await self.let_go()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def on_change(self, call: CallT) -> CallT:
+        """Call a function with this room now and after each change, presence included; a decorator."""
+        name = f"room {call.__module__}.{call.__qualname__}"
+        self.reactions.add(name, lambda: call(self), lambda: (self.connection.replica.offset, self.online))
+        return call
+
+    async def events(self, activity: int | None = None, *, timeout_s: float = TIMEOUT_S) -> list[View]:
+        """The log as plain data: offset, at_ms, actor, activity, kind, version, body."""
+        query = "" if activity is None else f"?activity={activity}"
+        path = f"/api/rooms/{self.code}/events{query}"
+        lines = await fetch(self.server, path, bearer=self._host_key, timeout_s=timeout_s)
+        return [json.loads(line) for line in lines.splitlines()]
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def saved_html(self) -> str:
+        """What a saved notebook shows: the title, how many people, the polls; no names, no lines."""
+        return self.peek(lambda view: room_html(view, [p for _, p in _polls(view)]))
+
+    def describe_resumed(self) -> None:
+        """Note that the room was there already."""
+        view = self.connection.replica.view
+        opened = shown_time(view["room"]["opened_at_ms"])
+        polls = sum(1 for _ in _polls(view))
+        self.resumed = f"Resumed: opened {opened}, {count(view['people']['count'], 'person', 'people')}, {count(polls, 'poll')}"
+
+    def __repr__(self) -> str:
+        title, joined, ended = self.peek(
+            lambda view: (view["room"]["title"], view["people"]["count"], view["room"]["ended"])
+        )
+        state = "ended" if ended else self.connection.status.value
+        return f"<HostRoom {title!r} at {self.link}: {state}, {joined} joined, host key ••••>"
+
+    def _set_links(self, urls: list[str]) -> None:
+        self.links = [f"{url}/r/{self.code}" for url in urls]
+        for widget in list(self.widgets):
+            widget.set_links(self.links)
+
+    def _poll(self, id: int) -> Poll:
+        return self.part_of(id, lambda: Poll(self, id))
+
+    def _find(self, body: View) -> _Found | None:
+        """The poll that a call of `poll` means: by key, else by content; the latest one first."""
+        for id, view in reversed(_polls(self.connection.replica.view)):
+            definition = view["definition"]
+            same = definition["key"] == body["key"] if body["key"] is not None else _content(definition) == body
+            if same:
+                tallies = [view["tally"], *view["tally"]["earlier"]]
+                return _Found(self._poll(int(id)), definition, any(t["answered"] for t in tallies))
+        return None
+
+
+class _Found:
+    def __init__(self, poll: Poll, definition: View, has_ballots: bool) -> None:
+        self.poll = poll
+        self.definition = definition
+        self.has_ballots = has_ballots
+
+
+def _polls(view: View) -> list[tuple[str, View]]:
+    return [
+        (id, a) for id, a in view["activities"].items() if a["kind"] == "poll" and not a["status"]["discarded"]
+    ]
+
+
+def _content(definition: View) -> View:
+    """What makes two polls the same, in the shape of the command that opens one."""
+    return {
+        "question": definition["question"],
+        "options": [o["text"] for o in definition["options"]],
+        "max_choices": definition["max_choices"],
+        "results": definition["results"],
+        "changeable": definition["changeable"],
+        "key": definition["key"],
+    }
+
+

@@ -1,0 +1,189 @@
+"""The ipywidget behind everything that is displayed: it gives the page what only the kernel has.
+
+    a ticket        so that the page opens its own connection to the server, past the kernel; again before it expires
+    a bridge        where the page cannot reach the server: the same messages, over the comm
+    plotly.js       once a page, compressed, where the page cannot fetch it from the server
+    "let phones in" which needs the hosting token
+
+Tickets and the rest go as custom messages, never as traits: traits are kept in notebooks. Everything here is done on
+the connections' thread, so it works while a cell runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import json
+import secrets
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import segno
+import traitlets
+
+from wslive.activities import activities
+from wslive.activities.poll import chart
+from wslive.client.background import background
+from wslive.core.errors import WsliveError
+from wslive.notebook.relay import Relay
+
+if TYPE_CHECKING:
+    from wslive.notebook.live import Live
+
+_HERE = Path(__file__).resolve().parent
+_PACKAGE = _HERE.parent
+
+FIRST_TICKETS_AFTER_S = (0.0, 0.3, 1.0, 3.0, 10.0)
+"""When a new page is given a ticket unasked: its asking waits while a cell runs, and before it has loaded our code
+it does not hear."""
+
+
+@cache
+def module_source() -> str:
+    """The widget's JavaScript module, with the sources of all others inside."""
+    sources: dict[str, Any] = {
+        "cell": (_HERE / "cell.js").read_text("utf-8"),
+        "layouts": (_HERE / "layouts.js").read_text("utf-8"),
+        **{name: (_PACKAGE / "web" / f"{name}.js").read_text("utf-8") for name in ("wire", "client", "lib")},
+        "styles": "\n".join(path.read_text("utf-8") for path in _styles()),
+        "chart": chart.TEMPLATE,
+        "views": {kind: view.read_text("utf-8") for kind, view in _views().items()},
+    }
+    return (_HERE / "widget.js").read_text("utf-8").replace("__SOURCES__", json.dumps(sources), 1)
+
+
+def _views() -> dict[str, Path]:
+    found = {kind: _PACKAGE / "activities" / kind / "view.js" for kind in activities()}
+    return {kind: path for kind, path in found.items() if path.is_file()}
+
+
+def _styles() -> list[Path]:
+    return [*(_PACKAGE / "web" / name for name in ("style.css", "poll.css", "chat.css")), _HERE / "cell.css"]
+
+
+class RoomWidget(anywidget.AnyWidget):
+    """One part of a room, live. Its traits say what is shown; nothing in them opens anything."""
+
+    uid = traitlets.Unicode().tag(sync=True)
+    urls = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    room = traitlets.Unicode().tag(sync=True)
+    actor = traitlets.Unicode().tag(sync=True)
+    role = traitlets.Unicode().tag(sync=True)
+    part = traitlets.Unicode().tag(sync=True)
+    activity = traitlets.Unicode().tag(sync=True)
+    invite = traitlets.Dict().tag(sync=True)
+    resumed = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, live: Live, part: str, activity: int) -> None:
+        """Show a part of what `live` sees."""
+        self._live = live
+        self._relay: Relay | None = None
+        self._offering: asyncio.Task[None] | None = None
+        links = getattr(live, "links", [])
+        super().__init__(
+            _esm=module_source(),
+            uid=secrets.token_hex(8),
+            urls=[live.server],
+            room=live.code,
+            actor=live.connection.actor,
+            role=live.connection.role.value,
+            part=part,
+            activity=str(activity),
+            invite=invitation(links),
+            resumed=getattr(live, "resumed", ""),
+        )
+        self.on_msg(self._heard)
+        live.widgets.add(self)
+        background().submit(self._offer())
+
+    def mimes(self) -> dict[str, Any]:
+        """This widget in an output, for front ends with our renderer and for those with ipywidgets alone."""
+        from wslive.notebook.shown import MIME
+
+        names = ("uid", "urls", "room", "actor", "role", "part", "activity", "invite", "resumed")
+        return {
+            MIME: {name: getattr(self, name) for name in names},
+            "application/vnd.jupyter.widget-view+json": {
+                "version_major": 2,
+                "version_minor": 0,
+                "model_id": self.model_id,
+            },
+        }
+
+    def get_state(self, *args: Any, **kwargs: Any) -> Any:
+        """The traits. Whoever asks for them may be a page that was reloaded, so it is offered a ticket too."""
+        if hasattr(self, "_offering"):  # not while traitlets sets this object up
+            background().submit(self._offer())
+        return super().get_state(*args, **kwargs)
+
+    def set_links(self, links: list[str]) -> None:
+        """Show another invitation."""
+        self.invite = invitation(links)
+
+    # ── on the connections' thread ────────────────────────────────────────────────────────────────────────────────
+
+    async def _offer(self) -> None:
+        if self._offering is not None:
+            self._offering.cancel()
+        self._offering = asyncio.create_task(self._offer_for_a_while())
+
+    async def _offer_for_a_while(self) -> None:
+        before = 0.0
+        for after in FIRST_TICKETS_AFTER_S:
+            await asyncio.sleep(after - before)
+            before = after
+            await self._give_ticket()
+
+    async def _give_ticket(self) -> None:
+        try:
+            ticket, expires_in_s = await self._live.connection.ticket()
+        except WsliveError:
+            return  # no connection just now; the page asks again
+        self.send({"type": "ticket", "ticket": ticket, "expires_in_s": expires_in_s})
+
+    async def _carry(self, frame: str) -> None:
+        if self._relay is None:
+            self._relay = Relay(self._live, lambda text: self.send({"type": "frame", "frame": text}))
+        await self._relay.carry(frame)
+
+    async def _let_in(self) -> None:
+        try:
+            await self._live.aio.let_in("network")
+        except WsliveError as error:
+            self.send({"type": "told", "message": str(error)})
+        else:
+            self.send({"type": "told"})
+
+    async def _send_plotly(self) -> None:
+        self.send({"type": "plotly"}, buffers=[await asyncio.to_thread(_plotly_js)])
+
+    def _heard(self, _widget: object, content: dict[str, Any], _buffers: object) -> None:
+        match content:
+            case {"type": "ticket"}:
+                background().submit(self._give_ticket())
+            case {"type": "frame", "frame": str(frame)}:
+                background().submit(self._carry(frame))
+            case {"type": "let_in"}:
+                background().submit(self._let_in())
+            case {"type": "plotly"}:
+                background().submit(self._send_plotly())
+
+
+@cache
+def _plotly_js() -> bytes:
+    import plotly
+
+    source = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+    return gzip.compress(source.read_bytes(), 6, mtime=0)
+
+
+def invitation(links: list[str]) -> dict[str, Any]:
+    """The join links that others can follow, and the best one as a QR code (SVG)."""
+    if not links:
+        return {"links": [], "qr": ""}
+    drawing = io.BytesIO()
+    segno.make(links[0], error="m").save(drawing, kind="svg", border=2, xmldecl=False, svgns=True, omitsize=True)
+    return {"links": links, "qr": drawing.getvalue().decode()}
