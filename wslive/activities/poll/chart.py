@@ -1,0 +1,212 @@
+"""How a poll's tally looks as a chart, in one place: Python and the browser fill the same template.
+
+    fill(view)      bars, axes and labels as Plotly data; view.js has its twin, and a test compares what both make
+    figure(view)    the same with a title, as `poll.figure()` hands it out
+
+Bars stand upright, one for each option in the poll's order, one colour for all: the axis names the options, so colour
+need not, and nobody has to tell colours apart. The round before stays behind as a paler bar to the left.
+Everything is a plain dictionary; plotly is not imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from wslive.core.math import flatten
+
+Figure = dict[str, Any]
+
+TEMPLATE: Figure = {
+    "data": [
+        {
+            "type": "bar",
+            "name": "",
+            "marker": {"color": "#4a7bf0"},
+            "textposition": "outside",
+            "cliponaxis": False,
+            "hovertemplate": "%{hovertext}<extra></extra>",
+        },
+        {
+            "type": "bar",
+            "name": "",
+            "marker": {"color": "#4a7bf0"},
+            "opacity": 0.38,
+            "hovertemplate": "%{hovertext}<extra></extra>",
+        },
+    ],
+    "layout": {
+        "barmode": "overlay",
+        "barcornerradius": 5,
+        "showlegend": False,
+        "legend": {
+            "orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "traceorder": "reversed",
+        },
+        "margin": {"l": 44, "r": 12, "t": 12, "b": 12},
+        "xaxis": {
+            # Without it Plotly takes options like "2024" or "1/2" for numbers and dates and moves them along a scale.
+            "type": "category",
+            "tickmode": "array",
+            "automargin": True,
+            "fixedrange": True,
+            "showgrid": False,
+            "tickangle": 0,
+        },
+        "yaxis": {
+            "automargin": True,
+            "fixedrange": True,
+            "gridcolor": "rgba(128,138,155,0.22)",
+            "zerolinecolor": "rgba(128,138,155,0.6)",
+            "tickformat": ",d",
+        },
+        "hoverlabel": {"align": "left"},
+    },
+    # What only the browser needs.
+    "config": {"displayModeBar": False, "displaylogo": False, "showTips": False, "doubleClick": False},
+    "labels": {"char_width": 0.56, "min_chars": 7, "max_lines": 5, "tilted_chars": 24, "tilt": -38},
+    "headroom": 1.24,
+    # The top of the count axis and the step of its ticks; from [10, 2] on they are repeated times 10, 100, …
+    "tops": [[4, 1], [5, 1], [6, 2], [8, 2]],
+    "tops_by_ten": [
+        [10, 2], [12, 3], [15, 5], [20, 5], [25, 5], [30, 10], [40, 10], [50, 10], [60, 20], [80, 20],
+    ],
+}  # fmt: skip
+"""The look. `data` holds the bars of this round and of the round before."""
+
+
+def fill(view: Mapping[str, Any], *, width_px: float = 700, font_px: float = 13) -> Figure:
+    """A poll's view as Plotly `data` and `layout`.
+
+    Args:
+        view: One poll as a replica holds it.
+        width_px: How wide the bars' area is: long labels wrap to the width of their bar.
+        font_px: The size of the labels.
+
+    Returns:
+        `data[0]["y"]` are the counts of this round in the order of the options; empty where they are not shown.
+    """
+    options = view["definition"]["options"]
+    tally = view["tally"]
+    texts = [flatten(o.get("math"), o["text"]) for o in options]
+    ticks, tilt = labels(texts, width_px, font_px)
+    rounds = [*tally["earlier"], tally][-2:] if tally["counts"] is not None else []
+    counts = [[r["counts"].get(o["id"], 0) for o in options] for r in rounds]
+    top, step = axis_top(max((n for row in counts for n in row), default=0))
+    data = []
+    for i, (round, row) in enumerate(zip(reversed(rounds), reversed(counts), strict=True)):
+        shares = [percent(n, round["answered"]) for n in row]
+        trace = {
+            **TEMPLATE["data"][i],
+            "name": f"Round {len(tally['earlier']) + 1 - i}",
+            "x": [o["text"] for o in options],
+            "y": row,
+            "hovertext": [f"{escape(t)}: {n} ({s})" for t, n, s in zip(texts, row, shares, strict=True)],
+        }
+        if i == 0:
+            trace["text"] = [f"<b>{n}</b><br>{s}" for n, s in zip(row, shares, strict=True)]
+        if len(rounds) == 2:
+            trace |= {"width": 0.38, "offset": 0.02 if i == 0 else -0.4}
+        else:
+            trace |= {"width": 0.64}
+        data.append(trace)
+    layout = {
+        **TEMPLATE["layout"],
+        "showlegend": len(rounds) == 2,
+        "xaxis": {
+            **TEMPLATE["layout"]["xaxis"],
+            "tickvals": list(range(len(options))),
+            "ticktext": ticks,
+            "tickangle": tilt,
+            "range": [-0.5, len(options) - 0.5],
+        },
+        "yaxis": {**TEMPLATE["layout"]["yaxis"], "range": [0, top], "dtick": step},
+    }
+    return {"data": data, "layout": layout}
+
+
+def figure(view: Mapping[str, Any], *, as_of_ms: int | None = None, width_px: float = 700) -> Figure:
+    """A poll's view as the dictionary of a Plotly figure that says its question, its count and its time.
+
+    Args:
+        view: One poll as a replica holds it.
+        as_of_ms: When the view was taken, in milliseconds since 1970; None leaves the time out.
+        width_px: About how wide the chart will be shown.
+    """
+    made = fill(view, width_px=width_px)
+    definition, status, tally = view["definition"], view["status"], view["tally"]
+    question = flatten(definition.get("question_math"), definition["question"])
+    notes = ["1 answer" if tally["answered"] == 1 else f"{tally['answered']} answers"]
+    if status["round"] > 1:
+        notes.append(f"round {status['round']}")
+    if definition["max_choices"] > 1:
+        notes.append(f"up to {definition['max_choices']} choices each")
+    notes.append("open" if status["open"] else "closed")
+    if as_of_ms is not None:
+        notes.append(f"{datetime.fromtimestamp(as_of_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")
+    lines = wrap(question, max(20, int(width_px / 9)), 3)
+    made["layout"] |= {
+        "title": {"text": "<br>".join(map(escape, lines)), "subtitle": {"text": " · ".join(notes)}},
+        "margin": {**TEMPLATE["layout"]["margin"], "t": 58 + 22 * len(lines)},
+    }
+    if tally["counts"] is None:
+        made["layout"]["annotations"] = [
+            {"text": "The result is not shown yet.", "showarrow": False}
+            | {"xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+        ]
+    return made
+
+
+def labels(texts: Sequence[str], width_px: float, font_px: float) -> tuple[list[str], int]:
+    """Labels that fit below their bars, and the angle at which they stand, in degrees."""
+    rules = TEMPLATE["labels"]
+    chars = int(width_px * 0.94 / max(1, len(texts)) / (font_px * rules["char_width"]))
+    if chars < rules["min_chars"] and any(len(t) > chars for t in texts):
+        return [escape(wrap(t, rules["tilted_chars"], 1)[0]) for t in texts], rules["tilt"]
+    return ["<br>".join(map(escape, wrap(t, chars, rules["max_lines"]))) for t in texts], 0
+
+
+def wrap(text: str, chars: int, max_lines: int) -> list[str]:
+    """Break a text into lines of at most `chars` characters; what does not fit ends in an ellipsis."""
+    lines = [""]
+    for word in text.split(" "):
+        rest = word
+        while rest:
+            line = lines[-1]
+            joined = f"{line} {rest}" if line else rest
+            if len(joined) <= chars:
+                lines[-1] = joined
+                break
+            if not line:  # a word longer than a line
+                lines[-1], rest = rest[:chars], rest[chars:]
+                if not rest:
+                    break
+            lines.append("")
+    if len(lines) > max_lines:
+        last = lines[max_lines - 1]
+        lines[max_lines - 1 :] = [last[: max(1, chars - 1)].rstrip() + "…"]
+    return lines
+
+
+def axis_top(most: int) -> tuple[int, int]:
+    """The top of an axis of counts that leaves room for what stands above the bars, and the step of its ticks."""
+    wanted = most * TEMPLATE["headroom"]
+    for top, step in TEMPLATE["tops"]:
+        if top >= wanted:
+            return top, step
+    scale = 1
+    while True:
+        for top, step in TEMPLATE["tops_by_ten"]:
+            if top * scale >= wanted:
+                return top * scale, step * scale
+        scale *= 10
+
+
+def percent(count: int, answered: int) -> str:
+    """A share for people: "58 %" (half up, as browsers round); empty where nobody has answered."""
+    return f"{(200 * count + answered) // (2 * answered)} %" if answered else ""
+
+
+def escape(text: str) -> str:
+    """A text that Plotly shows as it is: its labels are a small HTML of their own, and `$…$` is for MathJax."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;")

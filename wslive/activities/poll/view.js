@@ -1,0 +1,387 @@
+// A poll on the page, in a cell and on the projector. What it shows follows from the model alone: a reload, a second
+// tab or a reconnect shows the same, an answer that is still on its way included.
+
+const IGNORE_TAPS_MS = 400;
+const VOTES = new Set(["cast_vote", "retract_vote"]);
+const CHECK = "M5 12.5l4.5 4.5L19 7.5";
+
+// ── the chart: the twin of chart.py's fill(); a test compares what both make ──────────────────────────────────────
+
+export function wrap(text, chars, maxLines) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    let rest = [...word];
+    while (rest.length) {
+      const line = lines[lines.length - 1];
+      const joined = line ? `${line} ${rest.join("")}` : rest.join("");
+      if ([...joined].length <= chars) {
+        lines[lines.length - 1] = joined;
+        break;
+      }
+      if (!line) {
+        lines[lines.length - 1] = rest.splice(0, chars).join("");
+        if (!rest.length) break;
+      }
+      lines.push("");
+    }
+  }
+  if (lines.length > maxLines) {
+    const last = [...lines[maxLines - 1]].slice(0, Math.max(1, chars - 1)).join("");
+    lines.splice(maxLines - 1, lines.length, `${last.trimEnd()}…`);
+  }
+  return lines;
+}
+
+const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", $: "&#36;" };
+const escape = (text) => text.replace(/[&<>$]/g, (symbol) => ENTITIES[symbol]);
+
+function labels(texts, width_px, font_px, rules) {
+  const chars = Math.floor((width_px * 0.94) / Math.max(1, texts.length) / (font_px * rules.char_width));
+  if (chars < rules.min_chars && texts.some((text) => [...text].length > chars)) {
+    return [texts.map((text) => escape(wrap(text, rules.tilted_chars, 1)[0])), rules.tilt];
+  }
+  return [texts.map((text) => wrap(text, chars, rules.max_lines).map(escape).join("<br>")), 0];
+}
+
+function axisTop(most, template) {
+  const wanted = most * template.headroom;
+  const small = template.tops.find(([top]) => top >= wanted);
+  if (small) return small;
+  for (let scale = 1; ; scale *= 10) {
+    const found = template.tops_by_ten.find(([top]) => top * scale >= wanted);
+    if (found) return [found[0] * scale, found[1] * scale];
+  }
+}
+
+export function fill(view, template, { width_px, font_px }, { plain, percent }) {
+  const { options } = view.definition;
+  const { tally } = view;
+  const texts = options.map((o) => plain(o.math, o.text));
+  const [ticktext, tickangle] = labels(texts, width_px, font_px, template.labels);
+  const rounds = tally.counts ? [...tally.earlier, tally].slice(-2).reverse() : [];
+  const counts = rounds.map((round) => options.map((o) => round.counts[o.id] ?? 0));
+  const [top, step] = axisTop(Math.max(0, ...counts.flat()), template);
+  const data = rounds.map((round, i) => {
+    const shares = counts[i].map((n) => percent(n, round.answered));
+    const both = rounds.length === 2;
+    return {
+      ...template.data[i],
+      name: `Round ${tally.earlier.length + 1 - i}`,
+      x: options.map((o) => o.text),
+      y: counts[i],
+      hovertext: texts.map((text, n) => `${escape(text)}: ${counts[i][n]} (${shares[n]})`),
+      ...(i === 0 ? { text: counts[i].map((n, k) => `<b>${n}</b><br>${shares[k]}`) } : {}),
+      ...(both ? { width: 0.38, offset: i === 0 ? 0.02 : -0.4 } : { width: 0.64 }),
+    };
+  });
+  const { xaxis, yaxis } = template.layout;
+  const layout = {
+    ...template.layout,
+    showlegend: rounds.length === 2,
+    xaxis: { ...xaxis, tickvals: options.map((_, i) => i), ticktext, tickangle, range: [-0.5, options.length - 0.5] },
+    yaxis: { ...yaxis, range: [0, top], dtick: step },
+  };
+  return { data, layout };
+}
+
+function makeChart(lib, place, onFailure) {
+  const box = lib.h("div.wslive-chart", { role: "img" });
+  let view = null;
+  let queued = false;
+  let plotly = null;
+  const draw = async () => {
+    queued = false;
+    if (!view || !box.clientWidth) return; // folded away; the observer calls again
+    let template;
+    try {
+      [plotly, template] = await Promise.all([lib.plotly(), lib.chart("poll")]);
+    } catch (error) {
+      return onFailure(error);
+    }
+    const [width, height] = [box.clientWidth, box.clientHeight];
+    if (!view || !width) return;
+    const size = place === "screen" ? Math.max(17, Math.min(width / 44, height / 17)) : 13;
+    const { data, layout } = fill(view, template, { width_px: width - 60, font_px: size }, lib);
+    const { family } = { family: getComputedStyle(box).fontFamily };
+    const look = { width, height, font: { size, family }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
+    const margin = { ...layout.margin, t: layout.showlegend ? size * 2.2 : 8 };
+    await plotly.react(box, data, { ...layout, ...look, margin }, template.config);
+  };
+  const queue = () => {
+    if (queued) return;
+    queued = true;
+    requestAnimationFrame(draw); // a hidden tab has no frames: it draws once, when it is looked at again
+  };
+  const observer = new ResizeObserver(queue);
+  observer.observe(box);
+  return {
+    box,
+    show(next) {
+      view = next;
+      lib.attr(box, { "aria-label": spoken(next, lib) });
+      queue();
+    },
+    remove() {
+      view = null;
+      observer.disconnect();
+      plotly?.purge(box);
+    },
+  };
+}
+
+/** The tally as a sentence, the most chosen first. */
+function spoken({ definition, tally }, lib) {
+  if (!tally.counts) return "";
+  const rows = definition.options.map((o) => [tally.counts[o.id] ?? 0, lib.plain(o.math, o.text)]);
+  const said = rows.sort((a, b) => b[0] - a[0]).map(([n, text]) => `${text}: ${n}, ${lib.percent(n, tally.answered)}`);
+  return `Result: ${said.join("; ")}.`;
+}
+
+// ── what holds for one reader just now ────────────────────────────────────────────────────────────────────────────
+
+/** The answer that stands, the one on its way, and what became of it: "sending", "counted", "not-counted" or "". */
+function answer(model, status) {
+  const mine = model.get("mine");
+  const ballot = mine?.round === status.round ? mine.options : [];
+  const sent = model.get("pending").filter((c) => VOTES.has(c.kind) && c.body.round === status.round).pop();
+  if (sent) return { ballot, chosen: sent.body.options ?? [], state: "sending", words: "Sending …" };
+  const refused = model.get("refused");
+  if (refused && VOTES.has(refused.kind) && refused.body.round >= status.round - 1) {
+    const reason = refused.message.replace(/^Not counted: /, "");
+    const earlier = ballot.length ? " Your earlier answer counts." : "";
+    const words = `Not counted: ${reason[0].toLowerCase()}${reason.slice(1)}${earlier}`;
+    return { ballot, chosen: ballot, state: "not-counted", words };
+  }
+  return { ballot, chosen: ballot, state: ballot.length ? "counted" : "", words: ballot.length ? "Counted" : "" };
+}
+
+function whenShown({ results }, { open }, hasVoted) {
+  if (results === "host_only") return "The host keeps the result.";
+  if (results === "after_vote" && !hasVoted && open) return "The result shows once you have answered.";
+  return "The result shows when the poll is closed.";
+}
+
+/** The host's notebook is on the beamer: what the audience may not see yet is not shown there either. */
+const isHiddenFromRoom = ({ results }, { open }) => results === "host_only" || (results !== "live" && open);
+
+// ── the view ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function render({ model, el, lib }) {
+  const { h, attr, text, show, list, icon, formula } = lib;
+  const place = model.get("place");
+  let ignoreUntil = 0;
+  let shownKey = null;
+  let spokenState = null;
+  let draft = null; // of a multiple choice that is not sent yet
+  let peeks = false;
+  let chartFailed = false;
+  let problem = "";
+
+  const labelId = `wslive-question-${model.get("activity")}-${Math.random().toString(36).slice(2, 8)}`;
+  const eyebrow = h("p.wslive-eyebrow");
+  const question = h(place === "page" || place === "screen" ? "h2.wslive-question" : "h3.wslive-question", { id: labelId });
+  const hint = h("p.wslive-hint");
+  const options = h("div.wslive-options", { role: "group", "aria-labelledby": labelId });
+  const chart = makeChart(lib, place, () => {
+    chartFailed = true;
+    draw();
+  });
+  const turnoutBar = h("span.wslive-turnout-bar");
+  const turnoutText = h("p.wslive-turnout-text");
+  const turnoutNote = h("p.wslive-turnout-note");
+  const turnout = h("div.wslive-turnout", {}, turnoutText, h("div.wslive-turnout-track", {}, turnoutBar), turnoutNote);
+  const state = h("p.wslive-vote-state");
+  const send = h("button.wslive-button.wslive-primary", { type: "button", onclick: () => vote([...draft]) }, "Send answer");
+  const retract = h("button.wslive-button.wslive-quiet", { type: "button", onclick: takeBack }, "Take my answer back");
+  const actions = h("div.wslive-actions", {}, send, state, retract);
+  const foot = h("p.wslive-foot");
+  const controls = h("div.wslive-controls");
+  const alert = h("p.wslive-problem", { role: "alert" });
+  const root = h("section.wslive-poll", { "data-place": place, "aria-labelledby": labelId });
+  root.append(h("header.wslive-poll-head", {}, eyebrow, question, hint));
+  root.append(options, chart.box, turnout, actions, foot, controls, alert);
+  el.append(root);
+
+  function vote(chosen) {
+    draft = null;
+    model.command("cast_vote", { round: model.get("view").status.round, options: chosen }).catch(() => {});
+  }
+
+  function takeBack() {
+    draft = null;
+    model.command("retract_vote", { round: model.get("view").status.round }).catch(() => {});
+  }
+
+  function tap(id) {
+    const { definition, status } = model.get("view");
+    if (performance.now() < ignoreUntil || !canVote(definition, status)) return;
+    const { chosen, state } = answer(model, status);
+    if (definition.max_choices === 1) {
+      if (chosen[0] !== id || state === "not-counted") vote([id]);
+      return;
+    }
+    const next = new Set(draft ?? chosen);
+    if (!next.delete(id)) {
+      if (next.size === definition.max_choices) return lib.announce(`You can choose ${next.size} at most.`);
+      next.add(id);
+    }
+    draft = next;
+    draw();
+  }
+
+  function canVote(definition, status) {
+    const hasAnswered = answer(model, status).chosen.length > 0;
+    const mayVote = model.get("role") === "participant" && model.get("status") !== "ended" && status.open;
+    return mayVote && (definition.changeable || !hasAnswered);
+  }
+
+  function host(kind, body = {}, to = undefined) {
+    problem = "";
+    model.command(kind, body, to).catch((refused) => {
+      problem = refused.message;
+      draw();
+    });
+  }
+
+  const control = (label, action, attributes = {}) =>
+    h("button.wslive-button", { type: "button", onclick: action, ...attributes }, label);
+  const buttons = {
+    close: control("Close poll", () => host("close")),
+    reopen: control("Reopen", () => host("reopen")),
+    round: control("New round", () => host("start_round"), { title: "Ask again; the answers so far stay in their round" }),
+    stage: control("Show", () => host("set_stage", { activity: Number(model.get("activity")) }, 0), {
+      title: "Put this question in front of the audience",
+    }),
+    peek: control("Peek", () => {
+      peeks = !peeks;
+      draw();
+    }),
+    more: control("⋯", () => fold(buttons.discard.hidden), { "aria-label": "More", "aria-expanded": "false" }),
+    discard: control("Discard poll and answers", () => host("discard")),
+  };
+  buttons.discard.classList.add("wslive-danger");
+  controls.append(...Object.values(buttons));
+
+  function fold(open) {
+    show(buttons.discard, open);
+    attr(buttons.more, { "aria-expanded": String(open) });
+  }
+  fold(false);
+
+  function drawOptions(definition, status, { ballot, chosen, state: phase }, bars) {
+    const { tally } = model.get("view");
+    const isMultiple = definition.max_choices > 1;
+    const marked = new Set((isMultiple && draft) || chosen);
+    const open = canVote(definition, status);
+    const most = Math.max(...Object.values(tally.counts ?? { none: 0 }));
+    const make = ({ id }) => {
+      const parts = ["mark", "option-text", "option-result"].map((name) => h(`span.wslive-${name}`));
+      parts[0].append(icon(CHECK));
+      const button = h("button.wslive-option", { type: "button", onclick: () => tap(id) });
+      button.append(h("span.wslive-bar", { "aria-hidden": "true" }), ...parts);
+      return button;
+    };
+    list(options, definition.options, (o) => o.id, make, (button, o) => {
+      const n = tally.counts?.[o.id] ?? 0;
+      const share = tally.answered ? n / tally.answered : 0;
+      attr(button, {
+        "aria-pressed": model.get("role") === "participant" ? String(marked.has(o.id)) : null,
+        "aria-disabled": open ? null : "true",
+        "data-phase": marked.has(o.id) && !draft ? phase || null : null,
+        "data-most": bars && tally.counts && n && n === most ? "true" : null,
+      });
+      const [bar, , label, result] = button.children;
+      formula(label, o.math, o.text);
+      bar.style.setProperty("--wslive-share", bars ? share : 0);
+      text(result, bars && tally.counts ? `${lib.percent(n, tally.answered) || "–"} · ${n}` : "");
+    });
+    attr(options, { "data-multiple": isMultiple ? "true" : null });
+    const changed = draft && [...draft].sort().join() !== [...chosen].sort().join();
+    show(send, isMultiple && open);
+    attr(send, { disabled: !changed || !draft.size });
+    show(retract, status.open && definition.changeable && ballot.length > 0 && phase !== "sending" && !changed);
+  }
+
+  function drawControls({ definition, status }, hidden) {
+    const isHost = model.get("role") === "host" && place === "cell";
+    show(controls, isHost);
+    if (!isHost) return;
+    show(buttons.close, status.open);
+    show(buttons.reopen, !status.open);
+    show(buttons.stage, model.get("room").stage !== Number(model.get("activity")));
+    show(buttons.peek, isHiddenFromRoom(definition, status));
+    text(buttons.peek, hidden ? "Peek" : "Stop peeking");
+    const busy = model.get("pending").length > 0 || model.get("status") === "ended";
+    for (const name of ["close", "reopen", "round", "discard"]) attr(buttons[name], { disabled: busy });
+  }
+
+  function draw() {
+    const view = model.get("view");
+    show(root, Boolean(view) && !view.status.discarded);
+    if (root.hidden) return;
+    const { definition, status, tally } = view;
+    const isVoter = model.get("role") === "participant" && place !== "screen";
+    const key = JSON.stringify([status.round, status.open, definition.question, definition.options]);
+    if (shownKey !== null && key !== shownKey) {
+      // A finger that was on its way to what stood there before must not answer what stands there now.
+      ignoreUntil = performance.now() + IGNORE_TAPS_MS;
+      draft = null;
+      const [before] = JSON.parse(shownKey);
+      if (place !== "cell") {
+        if (before !== status.round) lib.announce(`Round ${status.round} of: ${lib.plain(definition.question_math, definition.question)}`);
+        else lib.announce(status.open ? "The poll is open." : "The poll is closed.");
+      }
+    }
+    shownKey = key;
+
+    const marks = [status.open ? "Open" : "Closed"];
+    if (status.round > 1) marks.push(`Round ${status.round}`);
+    if (definition.edited) marks.push("edited");
+    text(eyebrow, marks.join(" · "));
+    attr(root, { "data-open": String(status.open) });
+    formula(question, definition.question_math, definition.question);
+    question.classList.toggle("wslive-long", definition.question.length > 110);
+
+    const own = answer(model, status);
+    const hidden = model.get("role") === "host" && isHiddenFromRoom(definition, status) && !peeks;
+    const seesResult = Boolean(tally.counts) && !hidden;
+    const charts = place !== "page" && !chartFailed;
+    const rows = isVoter || place === "page" || chartFailed;
+    const choose = definition.max_choices > 1 ? `Choose up to ${definition.max_choices}` : "Choose one";
+    text(hint, definition.changeable ? choose : `${choose}; an answer cannot be changed`);
+    show(hint, isVoter && status.open);
+    show(options, rows);
+    if (rows) drawOptions(definition, status, own, !charts && seesResult);
+    show(chart.box, charts && seesResult);
+    if (charts && seesResult) chart.show(view);
+
+    const online = Math.max(model.get("presence")?.online ?? 0, tally.answered);
+    const answered = lib.turnout(tally.answered, online);
+    const big = !seesResult && !(place === "page");
+    show(turnout, big);
+    text(turnoutText, answered);
+    turnoutBar.style.setProperty("--wslive-share", online ? tally.answered / online : 0);
+    text(turnoutNote, model.get("role") === "host" ? "The room does not see the result yet." : whenShown(definition, status, own.ballot.length > 0));
+    show(turnoutNote, place === "cell");
+    text(foot, seesResult ? answered : `${answered} · ${whenShown(definition, status, own.ballot.length > 0)}`);
+    show(foot, !big && place !== "screen");
+
+    text(state, own.words);
+    attr(state, { "data-state": own.state || null });
+    show(actions, isVoter && (own.state || !send.hidden));
+    if (spokenState !== null && spokenState !== own.state + own.words && own.words && isVoter) lib.announce(own.words);
+    spokenState = own.state + own.words;
+    drawControls(view, hidden);
+    text(alert, problem);
+  }
+
+  const off = model.on(draw);
+  draw();
+  return () => {
+    off();
+    chart.remove();
+    root.remove();
+  };
+}
+
+export default { render };

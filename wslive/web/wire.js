@@ -1,0 +1,219 @@
+// What a connection is made of: storage, sockets, the replica of a view, the queue of unacknowledged commands.
+//
+// Like client.js this file imports nothing, so that a notebook cell can load it as a blob.
+
+const SUBPROTOCOL = "wslive.v1";
+
+// crypto.randomUUID is missing on plain http, which is how phones reach a lecturer's laptop.
+export const newRef = () =>
+  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+export const isVisible = () => typeof document === "undefined" || document.visibilityState === "visible";
+
+export const tokenKey = (room) => `wslive.token.${room}`;
+
+/** Storage that never throws: private windows and full disks cost comfort, not function. */
+export function safeStorage(name) {
+  const memory = new Map();
+  const attempt = (action) => {
+    try {
+      return action(globalThis[name]);
+    } catch {
+      return null;
+    }
+  };
+  return {
+    get: (key) => memory.get(key) ?? attempt((storage) => storage.getItem(key)),
+    set(key, value) {
+      memory.set(key, value);
+      attempt((storage) => storage.setItem(key, value));
+    },
+    remove(key) {
+      memory.delete(key);
+      attempt((storage) => storage.removeItem(key));
+    },
+  };
+}
+
+// ── transports: a WebSocket, or a notebook's comm; both carry the same messages as objects ────────────────────────
+
+/** Open a WebSocket to the server at `base`; null where that does not succeed in time. */
+export function openSocket(base, ticket, within_ms) {
+  return new Promise((resolve) => {
+    let socket;
+    try {
+      const url = new URL("ws", base.endsWith("/") ? base : `${base}/`);
+      url.protocol = url.protocol.replace("http", "ws");
+      socket = new WebSocket(url, ticket ? [SUBPROTOCOL, `wslive.ticket.${ticket}`] : [SUBPROTOCOL]);
+    } catch {
+      return resolve(null); // a plain address from a page that came by https
+    }
+    const transport = {
+      send: (message) => socket.send(JSON.stringify(message)),
+      close() {
+        // A dead peer's close event may be a minute away; nobody waits for it.
+        socket.onopen = socket.onmessage = socket.onclose = null;
+        socket.close();
+      },
+    };
+    const settle = (found) => {
+      clearTimeout(timer);
+      if (!found) transport.close();
+      resolve(found);
+    };
+    const timer = setTimeout(settle, within_ms, null);
+    socket.onclose = () => settle(null);
+    socket.onopen = () => {
+      socket.onmessage = (event) => transport.onmessage(JSON.parse(event.data));
+      socket.onclose = (event) => transport.onclose(event.code, event.reason);
+      settle(transport);
+    };
+  });
+}
+
+/** The same over `bridge`: {send(message), onmessage}. */
+export function openBridge(bridge) {
+  const transport = {
+    send: (message) => bridge.send(message),
+    close() {
+      bridge.onmessage = null;
+    },
+  };
+  bridge.onmessage = (message) => transport.onmessage(message);
+  return transport;
+}
+
+// ── the replica ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Apply operations to a view, in place. They are absolute: a second time changes nothing. */
+export function patch(view, ops) {
+  for (const { op, path, key, value } of ops) {
+    let target = view;
+    for (const name of op === "set" ? path.slice(0, -1) : path) {
+      if (target[name] === null || typeof target[name] !== "object") target[name] = {};
+      target = target[name];
+    }
+    if (op === "remove") delete target[key];
+    else target[op === "set" ? path[path.length - 1] : key] = value;
+  }
+  return view;
+}
+
+/** A view and the position at which it stands. */
+export class Replica {
+  view = null;
+  position = null;
+
+  welcome({ mode, position, ops, view }) {
+    this.view = mode === "resume" ? patch(this.view, ops ?? []) : view;
+    this.position = position;
+  }
+
+  snapshot({ position, view }) {
+    Object.assign(this, { position, view });
+  }
+
+  /** False where something before this delta was missed. */
+  delta({ from, to, chain, ops }) {
+    if (to <= this.position.offset) return true;
+    if (from > this.position.offset) return false;
+    patch(this.view, ops);
+    this.position = { epoch: this.position.epoch, offset: to, chain };
+    return true;
+  }
+}
+
+// ── the queue ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Commands until they are on disk and visible; those without an ack outlive a reload of the tab. */
+export class Queue {
+  commands = [];
+  refusals = {}; // the last one of each activity, until the next command to it
+  key = null;
+
+  constructor(storage) {
+    this.storage = storage;
+  }
+
+  /** Take up what this actor left behind, and keep from now on. */
+  recall(key) {
+    this.key = key;
+    let kept = [];
+    try {
+      kept = JSON.parse(this.storage.get(key) ?? "[]");
+    } catch {
+      // not ours
+    }
+    const nobody = { resolve() {}, reject() {} };
+    this.commands = [...kept.map((command) => ({ ...command, ...nobody })), ...this.commands];
+  }
+
+  add(activity, kind, body) {
+    const command = { ref: newRef(), activity, kind, body };
+    const done = new Promise((resolve, reject) => Object.assign(command, { resolve, reject }));
+    done.catch(() => {}); // whoever does not wait finds the refusal in `refusals`
+    delete this.refusals[activity];
+    this.commands.push(command);
+    this.keep();
+    return done;
+  }
+
+  /** What is to be sent now: one at a time to each activity, so that no change overtakes what it changes. */
+  due() {
+    const busy = new Set();
+    return this.commands.filter((command) => {
+      if (command.offset || busy.has(command.activity)) return false;
+      busy.add(command.activity);
+      return !command.sent;
+    });
+  }
+
+  /** After a new welcome everything is to be sent again; after a reset no delta will show what was acknowledged. */
+  rewind(is_reset) {
+    for (const command of this.commands) {
+      command.sent = false;
+      if (is_reset && command.offset) command.offset = -1;
+    }
+  }
+
+  acked({ ref, offset }) {
+    const command = this.find(ref);
+    if (!command) return;
+    command.offset = offset;
+    this.keep();
+  }
+
+  refused(message) {
+    const command = this.find(message.ref);
+    this.commands = this.commands.filter((c) => c !== command);
+    this.refusals[command.activity] = { ...message, kind: command.kind, body: command.body };
+    this.keep();
+    command.reject(message);
+  }
+
+  /** Resolve what the replica shows by now. */
+  shown(offset) {
+    const shown = this.commands.filter((c) => c.offset && c.offset <= offset);
+    if (shown.length) this.commands = this.commands.filter((c) => !shown.includes(c));
+    for (const command of shown) command.resolve(command.offset);
+  }
+
+  /** Nothing will be sent any more. */
+  drop(error) {
+    const left = this.commands.splice(0);
+    this.keep();
+    for (const command of left) command.reject(error);
+  }
+
+  find(ref) {
+    return this.commands.find((c) => c.ref === ref);
+  }
+
+  keep() {
+    if (!this.key) return;
+    const left = this.commands.filter((c) => !c.offset);
+    const kept = left.map(({ ref, activity, kind, body }) => ({ ref, activity, kind, body }));
+    if (kept.length) this.storage.set(this.key, JSON.stringify(kept));
+    else this.storage.remove(this.key);
+  }
+}
