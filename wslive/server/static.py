@@ -64,8 +64,8 @@ def _source(name: str) -> bytes | None:
         return json.dumps(chart.TEMPLATE).encode()
     files = {f.name: f for f in (_PACKAGE / "web").iterdir() if f.is_file()}
     # A cell that is drawn again while its kernel computes takes these from here.
-    for name in ("cell.js", "layouts.js", "cell.css"):
-        files[name] = _PACKAGE / "notebook" / name
+    for shared in ("cell.js", "layouts.js", "cell.css"):
+        files[shared] = _PACKAGE / "notebook" / shared
     for view in (_PACKAGE / "activities").glob("*/view.js"):
         files[f"activities/{view.parent.name}/view.js"] = view
     found = files.get(name)
