@@ -1,0 +1,206 @@
+"""`wslive serve`: one server, from its first line on the terminal to its last."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from wslive.cli import tuning
+from wslive.core.errors import PortInUse
+from wslive.eventlog.base import EventLog
+from wslive.eventlog.memory import MemoryLog
+from wslive.eventlog.sqlite import SqliteLog
+from wslive.notebook.private_files import data_folder
+from wslive.server import discovery
+from wslive.server.app import Server
+from wslive.server.origins import is_loopback
+from wslive.server.settings import ServerSettings
+
+MEMORY = ":memory:"
+OWN_IDLE_END_S = 30 * 60.0
+"""How long the user's own server stays after the last connection."""
+
+
+def run(
+    *,
+    host: str,
+    port: int,
+    store: str,
+    public_url: str | None,
+    allow_origin: tuple[str, ...],
+    anyone_may_host: bool,
+    own: bool,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; the options are those of the command.
+
+    Raises:
+        LogError · PortInUse: The server cannot start; the message says what to do.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = ServerSettings(
+        host=host,
+        port=port,
+        public_url=public_url,
+        allow_origins=allow_origin,
+        anyone_may_host=anyone_may_host,
+        hosting_token=os.environ.get("WSLIVE_HOST_TOKEN") or None,
+    )
+    path = None if store == MEMORY else Path(store).expanduser().resolve()
+    tuning.run(_serve_own(settings) if own else _serve(settings, path))
+
+
+async def _serve(settings: ServerSettings, path: Path | None) -> None:
+    if path is None:
+        log: EventLog = MemoryLog()
+        settings = replace(settings, store_name="the memory of this server alone")
+    else:
+        log = await SqliteLog.open(path)
+        settings = replace(settings, store_name=f"the file {path.name} on this server", secret_path=_secret(path))
+    server = await _started(settings, log)
+    place = MEMORY if path is None else str(path)
+    await _until_the_end(server, place, greeting=await _greeting(server, place, log))
+
+
+async def _serve_own(settings: ServerSettings) -> None:
+    """The server that a notebook starts: at the same address and with the same rooms every time."""
+    path, port_file = data_folder() / "own.db", data_folder() / "own.port"
+    settings = replace(
+        settings,
+        port=_remembered(port_file),
+        store_name="a file on the host's computer",
+        secret_path=_secret(path),
+        idle_end_s=OWN_IDLE_END_S,
+    )
+    log = await SqliteLog.open(path)
+    try:
+        server = Server(settings, log)
+        await server.start()
+    except PortInUse:
+        server = await _started(replace(settings, port=0), log)
+    port_file.write_text(str(server.port))
+    await _until_the_end(server, str(path), greeting=f"Own server at {server.url}, process {os.getpid()}.", own=True)
+
+
+async def _started(settings: ServerSettings, log: EventLog) -> Server:
+    try:
+        server = Server(settings, log)
+        await server.start()
+    except BaseException:
+        await log.close()
+        raise
+    return server
+
+
+async def _until_the_end(server: Server, place: str, *, greeting: str, own: bool = False) -> None:
+    with _findable(server, place, own=own), _signals() as stop:
+        tuning.allow_many_sockets()
+        tuning.settle()
+        click.echo(greeting)
+        ends = [asyncio.create_task(event.wait()) for event in (stop, server.idle)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for end in ends:
+            end.cancel()
+        if server.connections:
+            click.echo("Ending: telling everybody who is connected …")
+        await server.stop()
+    click.echo("The server has ended. Every answer that was counted is kept." if place != MEMORY else "Ended.")
+
+
+@contextmanager
+def _findable(server: Server, place: str, *, own: bool) -> Iterator[None]:
+    """Let this user's notebooks find the server while it runs."""
+    running = discovery.Running(server.url, os.getpid(), server.hosting_token, place, own, time.time())
+    try:
+        file = discovery.write(running, server.port)
+    except OSError as error:
+        click.echo(
+            f"Your notebooks will not find this server by themselves: {error.strerror}: {error.filename}", err=True
+        )
+        yield
+        return
+    try:
+        yield
+    finally:
+        discovery.remove(file)
+
+
+@contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """An event that Ctrl-C, SIGTERM or a closed terminal sets; a second Ctrl-C ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Under nohup a hang-up is ignored; it must stay so.
+    caught = [s for s in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if s and _is_ours(s)]
+
+    def note(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    try:
+        for number in caught:
+            loop.add_signal_handler(number, note, number)
+    except NotImplementedError:  # Windows
+        for number in caught:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    yield stop
+
+
+def _is_ours(number: signal.Signals) -> bool:
+    return signal.getsignal(number) is not signal.SIG_IGN
+
+
+def _secret(store: Path) -> Path:
+    """Where the key lies that signs tokens: with the store, so that people stay who they are when it moves."""
+    return store.with_name(store.name + ".key")
+
+
+def _remembered(port_file: Path) -> int:
+    try:
+        return int(port_file.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+async def _greeting(server: Server, place: str, log: EventLog) -> str:
+    # Even with a public address: on this computer the local one finds the hosting token, and join links know better.
+    only_here = is_loopback(server.settings.host) and not server.settings.public_url
+    others = server.audience_urls
+    rooms = sum(record.ended_at_ms is None for record in await log.rooms())
+    lines = [f"wslive {version('wslive')} is running at {server.url}"]
+    if not only_here:
+        lines += [f"Others reach it at {url}" for url in others] or ["This computer has no address that others reach."]
+    if place == MEMORY:
+        lines += ["Answers are kept in memory only: they are gone when this server ends."]
+    else:
+        lines += [f"Answers are kept in {place}" + (f", with {_count(rooms, 'open room')}" if rooms else "")]
+    lines += [
+        "",
+        "To host a room, paste this into a notebook cell on this computer:",
+        "",
+        "    import wslive",
+        f'    room = wslive.host("Sorting 101", server="{server.url}")',
+        '    room.poll("Which sort is stable?", ["quick", "merge", "heap"])',
+        "",
+    ]
+    if only_here:
+        lines += [
+            'Only this computer can join. To let others in: wslive.host(…, audience="network") in the notebook,',
+            "or start the server with --host 0.0.0.0.",
+        ]
+    elif not server.settings.anyone_may_host:
+        lines += ["From another computer, hosting needs WSLIVE_HOST_TOKEN set to the same secret there and here."]
+    return "\n".join([*lines, "Ctrl-C ends the server."])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

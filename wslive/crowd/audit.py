@@ -1,0 +1,110 @@
+"""Whether the log holds what the ledger says: by SQL over the store, not by the code that wrote it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from wslive.crowd.ledger import Entry
+from wslive.crowd.model import SYNTHETIC
+
+EVENT_OF = {"cast_vote": "vote_cast", "retract_vote": "vote_retracted", "say": "line_said"}
+"""The event that each command of a crowd becomes."""
+
+Ballots = dict[tuple[str, int, int], tuple[str, ...]]
+"""The last answer of each (actor, poll, round)."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A comparison of ledger and log.
+
+    Attributes:
+        acked: Lines of the ledger.
+        votes: Votes in the log, of the crowd's people.
+        lines: Chat lines in the log, of the crowd's people.
+        ballots: Ballots that these votes leave, over all polls and rounds.
+        problems: What differs, a sentence each; empty: every line of the ledger is in the log exactly once at its
+            offset, the log has nothing of these people beyond it, and both leave the same ballots.
+    """
+
+    acked: int
+    votes: int
+    lines: int
+    ballots: int
+    problems: tuple[str, ...]
+
+
+def compare(ledger: Iterable[Entry], store: str | os.PathLike[str], room: str, *, unsettled: int = 0) -> Audit:
+    """Compare a crowd's ledger with the log of its room.
+
+    Args:
+        ledger: What `read_ledger` gave.
+        store: The SQLite file; the server may be running.
+        room: The room's id.
+        unsettled: How many commands may be in the log without being in the ledger.
+    """
+    entries = list(ledger)
+    with closing(sqlite3.connect(store)) as db:
+        db.execute("PRAGMA query_only = ON")
+        rows: list[tuple[str, str, int, int, str, bytes]] = db.execute(
+            "SELECT actor, ref, offset, activity, kind, body FROM events WHERE room = ? AND actor IN "
+            "(SELECT actor FROM events WHERE room = ? AND kind = 'joined' AND json_extract(body, '$.name') LIKE ?) "
+            "AND kind IN (SELECT value FROM json_each(?)) ORDER BY offset",
+            (room, room, f"%{SYNTHETIC}", msgspec.json.encode(list(EVENT_OF.values())).decode()),
+        ).fetchall()
+    logged = [(actor, ref, offset, activity, kind, _decoded(body)) for actor, ref, offset, activity, kind, body in rows]
+    acked = [(e.actor, e.ref, e.offset, e.activity, EVENT_OF.get(e.kind, e.kind), e.body) for e in entries]
+    problems = [*_missing(acked, logged)]
+    known = {(actor, ref) for actor, ref, *_ in acked}
+    beyond = [event for event in logged if event[:2] not in known]
+    if len(beyond) > unsettled:
+        problems += [
+            f"event {offset}, {kind} by {actor}, is not in the ledger" for actor, _, offset, _, kind, _ in beyond
+        ]
+    if not beyond and _ballots(logged) != _ballots(acked):
+        problems.append("the ballots differ")
+    return Audit(
+        acked=len(entries),
+        votes=sum(kind == "vote_cast" for *_, kind, _ in logged),
+        lines=sum(kind == "line_said" for *_, kind, _ in logged),
+        ballots=len(_ballots(logged)),
+        problems=tuple(problems),
+    )
+
+
+_Fact = tuple[str, str, int, int, str, dict[str, Any]]
+
+
+def _missing(acked: list[_Fact], logged: list[_Fact]) -> Iterable[str]:
+    if len({(actor, ref) for actor, ref, *_ in acked}) < len(acked):
+        yield "the ledger names a command twice"
+    at = {event[2]: event for event in logged}
+    for fact in acked:
+        actor, ref, offset, _, kind, _ = fact
+        if at.get(offset) != fact:
+            yield f"the ledger has {kind} by {actor} ({ref}) at offset {offset}; the log has {at.get(offset)}"
+    refs = [(actor, ref) for actor, ref, *_ in logged]
+    if len(set(refs)) < len(refs):
+        yield "the log holds a command twice"
+
+
+def _ballots(facts: list[_Fact]) -> Ballots:
+    found: Ballots = {}
+    for actor, _, _, activity, kind, body in sorted(facts, key=lambda fact: fact[2]):
+        if kind == "vote_cast":
+            found[actor, activity, body["round"]] = tuple(body["options"])
+        elif kind == "vote_retracted":
+            found.pop((actor, activity, body["round"]), None)
+    return found
+
+
+def _decoded(body: bytes) -> dict[str, Any]:
+    decoded: dict[str, Any] = msgspec.json.decode(body)
+    return decoded
