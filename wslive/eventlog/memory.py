@@ -5,6 +5,7 @@ For tests, rehearsals and rooms that nobody wants to keep. It is also what the o
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 
@@ -38,7 +39,7 @@ class MemoryLog:
 
     def __init__(self) -> None:
         self._logs: dict[str, _Log] = {}
-        # Each method is one step for whoever else calls, on whatever thread: none awaits while it holds the lock.
+        # Each method is one step for whoever else calls, on whatever thread: none awaits while it holds it.
         self._lock = threading.Lock()
 
     async def create(self, record: RoomRecord) -> None:
@@ -81,6 +82,8 @@ class MemoryLog:
     async def append(self, room: str, expected: Head, events: Sequence[Event]) -> Head:
         """See `EventLog`."""
         check_batch(expected, events)
+        # Others get their turn, as with any log: no caller may come to rely on nothing happening meanwhile.
+        await asyncio.sleep(0)
         with self._lock:
             log = self._logs[room]
             if expected != log.head:

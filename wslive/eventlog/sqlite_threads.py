@@ -82,6 +82,8 @@ class Worker:
                 waiting.append(self._jobs.get())
             jobs = [job for job in waiting if job is not None]
             is_last = len(jobs) < len(waiting)
+            if not jobs:
+                continue
             try:
                 outcomes = self._work_off([job.work for job in jobs])
             except Exception as error:  # a bug of ours: nobody may be left waiting for ever
