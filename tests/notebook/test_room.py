@@ -1,9 +1,4 @@
-from pathlib import Path
-
-import pytest
-
 import wslive
-from tests.notebook.conftest import forget_all
 
 
 def test_a_question_is_asked_answered_and_read_as_a_frame(server: str) -> None:

@@ -64,7 +64,7 @@ def look(read: Callable[[], ResultT]) -> ResultT:
     return run(there())
 
 
-class blocking(Generic[OwnerT, P, ResultT]):  # noqa: N801 - a decorator, written like one
+class blocking(Generic[OwnerT, P, ResultT]):
     """A method that waits, made from one that is awaited."""
 
     def __init__(self, function: Callable[Concatenate[OwnerT, P], Coroutine[Any, Any, ResultT]]) -> None:

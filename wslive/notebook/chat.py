@@ -93,7 +93,13 @@ class Chat(Shown, HasAio):
         def take(view: View) -> list[Line]:
             lines = view["activities"][str(self.id)]["lines"].values()
             return [
-                Line(n["id"], n["name"], n["text"], datetime.fromtimestamp(n["at_ms"] / 1000, UTC), n.get("hidden", False))
+                Line(
+                    n["id"],
+                    n["name"],
+                    n["text"],
+                    datetime.fromtimestamp(n["at_ms"] / 1000, UTC),
+                    n.get("hidden", False),
+                )
                 for n in sorted(lines, key=lambda n: int(n["id"]))
             ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, overload
 
@@ -264,7 +264,9 @@ async def _where(link_or_code: str) -> tuple[str, str]:
         return at.url, code
     asked = ", ".join(at.url for at in servers)
     where = f" None of the servers that this notebook knows has a room {code} ({asked})." if asked else ""
-    raise CodeNeedsServer(f"A code needs its server: paste the whole link, like 'http://192.168.1.7:8765/r/{code}'.{where}")
+    raise CodeNeedsServer(
+        f"A code needs its server: paste the whole link, like 'http://192.168.1.7:8765/r/{code}'.{where}"
+    )
 
 
 # ── both ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -288,5 +290,3 @@ def _clean_code(code: str) -> str:
 def _notebook_title() -> str:
     path = keys.notebook_id()
     return Path(path).stem if path.endswith(".ipynb") else "Untitled room"
-
-

@@ -125,5 +125,5 @@ def shown_time(at_ms: float) -> str:
 
 
 def count(number: int, one: str, many: str | None = None) -> str:
-    """ "1 poll", "3 polls"."""
+    """A number with its noun: "1 poll", "3 polls"."""
     return f"{number} {one if number == 1 else many or one + 's'}"

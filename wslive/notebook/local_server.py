@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from wslive.client.http import fetch_json
-from wslive.core.errors import NotConnected, NoServer, Refused
+from wslive.core.errors import NoServer, NotConnected, Refused
 from wslive.notebook import private_files
 from wslive.server import discovery
 
@@ -95,6 +95,7 @@ def _start_alone(lock: Path) -> ServerAt:
 
 
 async def _own_running() -> ServerAt | None:
+    _launched[:] = [process for process in _launched if process.poll() is None]
     for running in _running():
         if not running.own:
             continue
@@ -112,26 +113,38 @@ async def _start() -> ServerAt:
         return own
     log = private_files.data_folder() / "own.log"
     began = log.stat().st_size if log.exists() else 0
+    process = _launch(log)
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            while (own := await _own_running()) is None:
+                if process.poll() is not None:
+                    what = f"Your own server ended at its start (exit code {process.returncode})"
+                    raise NoServer(_told(what, log, began))
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        process.terminate()
+        raise NoServer(_told(f"Your own server did not answer within {START_TIMEOUT_S:g} s", log, began)) from None
+    return own
+
+
+_launched: list[subprocess.Popen[bytes]] = []
+"""What this process has started, so that those which have ended can be told from those that live."""
+
+
+def _launch(log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "wslive", "serve", "--own"],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            # An interrupt or restart of the kernel goes to the kernel's session, and this is another.
             start_new_session=True,
             # The kernel's folder may be on a stick that its owner wants to pull out.
             cwd=log.parent,
         )
-    try:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while (own := await _own_running()) is None:
-                if process.poll() is not None:
-                    raise NoServer(_told(f"Your own server ended at its start (exit code {process.returncode})", log, began))
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        process.terminate()
-        raise NoServer(_told(f"Your own server did not answer within {START_TIMEOUT_S:g} s", log, began)) from None
-    return own
+    _launched.append(process)
+    return process
 
 
 def _told(what: str, log: Path, began: int) -> str:

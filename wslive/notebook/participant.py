@@ -214,9 +214,7 @@ def _ballot(view: View, id: int, poll: View) -> list[str] | None:
 
 
 def _poll_ids(view: View) -> list[int]:
-    return [
-        int(id) for id, a in view["activities"].items() if a["kind"] == "poll" and not a["status"]["discarded"]
-    ]
+    return [int(id) for id, a in view["activities"].items() if a["kind"] == "poll" and not a["status"]["discarded"]]
 
 
 def _current(view: View) -> int:

@@ -84,12 +84,16 @@ class People(Shown, HasAio):
             ImportError: The backend is not installed; the message says how.
         """
         frames.check_backend(backend)
-        return frames.people_frame(self.live.read(lambda view: dict(view["people"].get("names", {}))), self._here(), backend)
+        return frames.people_frame(
+            self.live.read(lambda view: dict(view["people"].get("names", {}))), self._here(), backend
+        )
 
     def __iter__(self) -> Iterator[Person]:
         here = set(self._here())
         return iter(
-            Person(id, p["name"], datetime.fromtimestamp(p["joined_at_ms"] / 1000, UTC), p.get("muted", False), id in here)
+            Person(
+                id, p["name"], datetime.fromtimestamp(p["joined_at_ms"] / 1000, UTC), p.get("muted", False), id in here
+            )
             for id, p in self.live.read(lambda view: dict(view["people"].get("names", {}))).items()
         )
 

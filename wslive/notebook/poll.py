@@ -141,4 +141,3 @@ class Poll(Question):
 
     async def _do(self, kind: str, body: View, timeout_s: float) -> None:
         await self.live.command(self.id, kind, body, timeout_s)
-

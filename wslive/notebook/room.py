@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -82,7 +83,9 @@ class HostRoom(Live, Shown):
         """
         body: dict[str, Any] = {
             "question": clean(question, max_chars=MAX_QUESTION_CHARS, what="The question"),
-            "options": [clean(str(o), max_chars=MAX_OPTION_CHARS, what=f"Option {i}") for i, o in enumerate(options, 1)],
+            "options": [
+                clean(str(o), max_chars=MAX_OPTION_CHARS, what=f"Option {i}") for i, o in enumerate(options, 1)
+            ],
             "max_choices": len(options) if multiple is True else int(multiple) or 1,
             "results": results,
             "changeable": changeable,
@@ -165,9 +168,11 @@ class HostRoom(Live, Shown):
             OSError: The file cannot be written.
         """
         events = await self.events(timeout_s=timeout_s)
+        title = self.connection.replica.view["room"]["title"]
+        lines: list[View] = [{"room": self.code, "title": title, "events": len(events)}, *events]
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
         target = Path(path)
-        head = {"room": self.code, "title": self.connection.replica.view["room"]["title"], "events": len(events)}
-        target.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in [head, *events]), "utf-8")
+        await asyncio.to_thread(target.write_text, text, "utf-8")
         return target
 
     @blocking
@@ -224,8 +229,8 @@ class HostRoom(Live, Shown):
         """Note that the room was there already."""
         view = self.connection.replica.view
         opened = shown_time(view["room"]["opened_at_ms"])
-        polls = sum(1 for _ in _polls(view))
-        self.resumed = f"Resumed: opened {opened}, {count(view['people']['count'], 'person', 'people')}, {count(polls, 'poll')}"
+        people = count(view["people"]["count"], "person", "people")
+        self.resumed = f"Resumed: opened {opened}, {people}, {count(len(_polls(view)), 'poll')}"
 
     def __repr__(self) -> str:
         title, joined, ended = self.peek(
@@ -261,9 +266,7 @@ class _Found:
 
 
 def _polls(view: View) -> list[tuple[str, View]]:
-    return [
-        (id, a) for id, a in view["activities"].items() if a["kind"] == "poll" and not a["status"]["discarded"]
-    ]
+    return [(id, a) for id, a in view["activities"].items() if a["kind"] == "poll" and not a["status"]["discarded"]]
 
 
 def _content(definition: View) -> View:
@@ -276,5 +279,3 @@ def _content(definition: View) -> View:
         "changeable": definition["changeable"],
         "key": definition["key"],
     }
-
-

@@ -44,7 +44,8 @@ def room_html(view: View, polls: list[View], *, at_s: float | None = None) -> st
     joined = view["people"]["count"]
     notes = [f"{joined} joined", *(["ended"] if room["ended"] else []), _stamp(at_s)]
     head = f'<div style="font-size:115%"><strong>{escape(room["title"])}</strong></div>'
-    return _box(f'{head}<div style="{_MUTED}">{" · ".join(notes)}</div>') + "".join(poll_html(p, at_s=at_s) for p in polls)
+    told = _box(f'{head}<div style="{_MUTED}">{" · ".join(notes)}</div>')
+    return told + "".join(poll_html(poll, at_s=at_s) for poll in polls)
 
 
 def note_html(title: str, text: str) -> str:

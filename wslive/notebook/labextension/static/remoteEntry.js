@@ -103,7 +103,8 @@
       mimeTypes: [MIME],
       createRenderer: (options) => new (makeRenderer(Widget, options))(),
     };
-    return { default: { id: "wslive:renderer", rendererFactory, rank: RANK_BEFORE_WIDGETS, dataType: "json" } };
+    const renderer = { id: "wslive:renderer", rendererFactory, rank: RANK_BEFORE_WIDGETS, dataType: "json" };
+    return { __esModule: true, default: renderer };
   }
 
   (globalThis._JUPYTERLAB ??= {}).wslive = {
