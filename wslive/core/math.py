@@ -34,6 +34,8 @@ ATTRIBUTES = frozenset(
     "form".split()
 )
 
+_ROWS = frozenset({"mrow", "math", "mstyle", "mpadded", "msqrt", "mtd"})
+
 
 @lru_cache(maxsize=1024)
 def _cached(text: str) -> tuple[tuple[tuple[str, str], ...], ...] | None:
@@ -103,8 +105,27 @@ def _allowed(element: ElementTree.Element) -> ElementTree.Element:
         raise ValueError(f"<{tag}> is not an element of presentation MathML that we show")
     made = ElementTree.Element(tag, {k: v for k, v in element.attrib.items() if k in ATTRIBUTES})
     made.text = element.text
-    made.extend(_allowed(child) for child in element)
+    for child in map(_allowed, element):
+        # The converter leaves it to the reader to see "n log n" in "nlogn".
+        before = made[-1] if len(made) else None
+        if before is not None and tag in _ROWS and _needs_space(before, child):
+            made.append(ElementTree.Element("mspace", {"width": "0.167em"}))
+        made.append(child)
     return made
+
+
+def _needs_space(before: ElementTree.Element, after: ElementTree.Element) -> bool:
+    if _is_function(before):
+        return after.tag != "mo" or after.text in ("√", "∑", "∏", "∫")
+    return _is_function(after) and before.tag not in ("mo", "mspace")
+
+
+def _is_function(element: ElementTree.Element) -> bool:
+    """Whether it is a name like log or sin, perhaps with a script."""
+    if element.tag in ("msub", "msup", "msubsup", "munder") and len(element):
+        return _is_function(element[0])
+    text = element.text or ""
+    return element.tag == "mi" and len(text) > 1 and text.isalpha()
 
 
 # ── plain text ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -122,7 +143,7 @@ def _row(parent: ElementTree.Element) -> str:
         piece = _written(child)
         if function and piece.startswith("("):  # sin(x), but a + (b)
             written = written.rstrip()
-        function = child.tag == "mi" and len(piece) > 1 and piece.isalpha()
+        function = child.tag == "mi" and _is_function(child)
         if child.tag == "mo" and piece in _SPACED:
             # A sign in front of a number is no operator between two.
             unary = not written or written[-1] in "(, " or written[-1] in _SPACED

@@ -4,7 +4,7 @@ import chat from "./activities/chat/view.js";
 import poll from "./activities/poll/view.js";
 import { connect } from "./client.js";
 import {
-  activityModel, announce, attr, count, h, list, makeLib, plain, pollsToShow, show, statusWords, text,
+  activityModel, announce, attr, count, h, icon, list, makeLib, plain, pollsToShow, show, statusWords, text,
 } from "./lib.js";
 import * as wire from "./wire.js";
 
@@ -14,6 +14,7 @@ const IGNORE_TAPS_MS = 400;
 const CODE_SYMBOLS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789";
 const CODE_LENGTH = 6;
 const MAX_NAME_CHARS = 40;
+const PENCIL = "M4 20l1-4L16.5 4.5l3 3L8 19z";
 
 const cleanCode = (typed) => typed.toUpperCase().replace(/[^\p{L}\p{N}]/gu, "");
 const code = cleanCode(decodeURIComponent(location.pathname.match(/\/r\/([^/]+)\/?$/)?.[1] ?? ""));
@@ -154,6 +155,7 @@ function showRoom(live) {
   const title = h("h1.wslive-title");
   const connection = h("p.wslive-connection", { role: "status" });
   const me = h("button.wslive-button.wslive-quiet.wslive-me", { type: "button", title: "Change your name" });
+  me.append(h("span.wslive-me-name"), icon(PENCIL));
   const online = h("span.wslive-online");
   const rename = renaming(live, me);
   const top = h("header.wslive-top", {}, title, connection, h("div.wslive-who", {}, me, online), rename);
@@ -238,7 +240,7 @@ function showRoom(live) {
     text(title, live.view.room.title);
     text(connection, statusWords(live));
     attr(connection, { "data-status": live.status });
-    text(me, live.view.me.name);
+    text(me.firstChild, live.view.me.name);
     attr(me, { "aria-label": `You are ${live.view.me.name}. Change your name.`, disabled: live.status === "ended" });
     text(online, `${live.presence.online} here`);
     drawPolls();

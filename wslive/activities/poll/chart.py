@@ -25,6 +25,7 @@ TEMPLATE: Figure = {
             "name": "",
             "marker": {"color": "#4a7bf0"},
             "textposition": "outside",
+            "textfont": {"weight": 700},
             "cliponaxis": False,
             "hovertemplate": "%{hovertext}<extra></extra>",
         },
@@ -51,6 +52,7 @@ TEMPLATE: Figure = {
             "automargin": True,
             "fixedrange": True,
             "showgrid": False,
+            "ticklabelstandoff": 6,
             "tickangle": 0,
         },
         "yaxis": {
@@ -65,7 +67,7 @@ TEMPLATE: Figure = {
     # What only the browser needs.
     "config": {"displayModeBar": False, "displaylogo": False, "showTips": False, "doubleClick": False},
     "labels": {"char_width": 0.56, "min_chars": 7, "max_lines": 5, "tilted_chars": 24, "tilt": -38},
-    "headroom": 1.24,
+    "headroom": 1.2,
     # The top of the count axis and the step of its ticks; from [10, 2] on they are repeated times 10, 100, …
     "tops": [[4, 1], [5, 1], [6, 2], [8, 2]],
     "tops_by_ten": [
@@ -104,7 +106,7 @@ def fill(view: Mapping[str, Any], *, width_px: float = 700, font_px: float = 13)
             "hovertext": [f"{escape(t)}: {n} ({s})" for t, n, s in zip(texts, row, shares, strict=True)],
         }
         if i == 0:
-            trace["text"] = [f"<b>{n}</b><br>{s}" for n, s in zip(row, shares, strict=True)]
+            trace["text"] = [f"{n}<br>{s}" for n, s in zip(row, shares, strict=True)]
         if len(rounds) == 2:
             trace |= {"width": 0.38, "offset": 0.02 if i == 0 else -0.4}
         else:

@@ -70,7 +70,7 @@ export function fill(view, template, { width_px, font_px }, { plain, percent }) 
       x: options.map((o) => o.text),
       y: counts[i],
       hovertext: texts.map((text, n) => `${escape(text)}: ${counts[i][n]} (${shares[n]})`),
-      ...(i === 0 ? { text: counts[i].map((n, k) => `<b>${n}</b><br>${shares[k]}`) } : {}),
+      ...(i === 0 ? { text: counts[i].map((n, k) => `${n}<br>${shares[k]}`) } : {}),
       ...(both ? { width: 0.38, offset: i === 0 ? 0.02 : -0.4 } : { width: 0.64 }),
     };
   });
@@ -199,7 +199,7 @@ function render({ model, el, lib }) {
   const alert = h("p.wslive-problem", { role: "alert" });
   const root = h("section.wslive-poll", { "data-place": place, "aria-labelledby": labelId });
   root.append(h("header.wslive-poll-head", {}, eyebrow, question, hint));
-  root.append(options, chart.box, turnout, actions, foot, controls, alert);
+  root.append(options, actions, chart.box, turnout, foot, controls, alert);
   el.append(root);
 
   function vote(chosen) {
@@ -277,6 +277,7 @@ function render({ model, el, lib }) {
     const make = ({ id }) => {
       const parts = ["mark", "option-text", "option-result"].map((name) => h(`span.wslive-${name}`));
       parts[0].append(icon(CHECK));
+      parts[2].append(h("strong"), " ", h("small"));
       const button = h("button.wslive-option", { type: "button", onclick: () => tap(id) });
       button.append(h("span.wslive-bar", { "aria-hidden": "true" }), ...parts);
       return button;
@@ -293,7 +294,9 @@ function render({ model, el, lib }) {
       const [bar, , label, result] = button.children;
       formula(label, o.math, o.text);
       bar.style.setProperty("--wslive-share", bars ? share : 0);
-      text(result, bars && tally.counts ? `${lib.percent(n, tally.answered) || "–"} · ${n}` : "");
+      const shows = bars && tally.counts && tally.answered;
+      text(result.firstChild, shows ? lib.percent(n, tally.answered) : "");
+      text(result.lastChild, shows ? String(n) : "");
     });
     attr(options, { "data-multiple": isMultiple ? "true" : null });
     const changed = draft && [...draft].sort().join() !== [...chosen].sort().join();
