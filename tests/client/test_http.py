@@ -4,7 +4,7 @@ import pytest
 
 from tests.client.rooms import Hall
 from wslive.client.http import fetch, fetch_json
-from wslive.core.errors import HostingNotAllowed, NotConnected, RoomUnavailable
+from wslive.core.errors import HostingNotAllowed, NotConnected, RoomUnavailable, WrongHostKey
 from wslive.server.app import Server
 
 
@@ -27,7 +27,7 @@ async def test_a_room_is_deleted_with_its_host_key(server: Server, hall: Hall):
     path = f"/api/rooms/{hall.code}"
     assert b"room_opened" in await fetch(server.url, f"{path}/events", bearer=hall.host_key)
     await fetch_json(server.url, path, method="DELETE", bearer=hall.host_key)
-    with pytest.raises(RoomUnavailable):
+    with pytest.raises(WrongHostKey):
         await fetch(server.url, f"{path}/events", bearer=hall.host_key)
 
 

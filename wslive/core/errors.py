@@ -4,7 +4,7 @@ WsliveError
 ├── Refused                      a command was refused; final, nothing was stored
 │   ├── RoomUnavailable          unknown, ended, locked and full alike (joining has one refusal)
 │   ├── NotAllowed               the role may not do this
-│   ├── WrongHostKey · HostingNotAllowed · InvalidToken
+│   ├── WrongHostKey · HostingNotAllowed · InvalidToken · Removed
 │   ├── UnknownActivity · UnknownCommand · BadCommand
 │   ├── EmptyText · TextTooLong
 │   ├── PollClosed · QuestionChanged · UnknownOption · TooFewOptions · TooManyOptions
@@ -75,10 +75,10 @@ class NotAllowed(Refused):
 
 
 class WrongHostKey(Refused):
-    """The host key does not fit the room."""
+    """The host key does not fit the room, or there is no room: without the key nobody learns which codes exist."""
 
     code = "wrong_host_key"
-    sentence = "The host key does not fit this room. Use the key that was shown when the room was created."
+    sentence = "No room here has this code and this host key. Use the key that was shown when the room was created."
 
 
 class HostingNotAllowed(Refused):
@@ -96,6 +96,13 @@ class InvalidToken(Refused):
 
     code = "invalid_token"
     sentence = "The token is not valid for this room (any more). Join again without it."
+
+
+class Removed(Refused):
+    """Told to a person whom the host has sent out, and who comes back."""
+
+    code = "removed"
+    sentence = "The host has sent you out of this room."
 
 
 class UnknownActivity(Refused):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from wslive.core.errors import InvalidToken, StoreUnwritable, TooFast
+from wslive.core.errors import HostingNotAllowed, InvalidToken, StoreUnwritable, TooFast
 from wslive.core.roles import Role
 from wslive.server.settings import Rate, ServerSettings
 
@@ -61,6 +61,16 @@ def key_fits(key: str | None, expected_hash: bytes) -> bool:
     return key is not None and hmac.compare_digest(key_hash(key), expected_hash)
 
 
+def check_hosting(hosting_token: str, offered: str | None) -> None:
+    """Whether somebody is one of this server's own people.
+
+    Raises:
+        HostingNotAllowed: Without the hosting token.
+    """
+    if offered is None or not hmac.compare_digest(offered.encode(), hosting_token.encode()):
+        raise HostingNotAllowed
+
+
 class Signer:
     """Makes and checks tokens with one key."""
 
@@ -85,7 +95,10 @@ class Signer:
             raise InvalidToken from None
         if not hmac.compare_digest(mac, self._mac(payload)):
             raise InvalidToken
-        return msgspec.json.decode(payload, type=Claims)
+        try:
+            return msgspec.json.decode(payload, type=Claims)
+        except msgspec.DecodeError:  # ours, of another version
+            raise InvalidToken from None
 
     def actor_for(self, room: str, ref: str) -> str:
         """The id of a new participant: the same for a repeated hello, and no one else can compute it."""
@@ -128,6 +141,10 @@ def _kept_key(path: Path) -> bytes:
     return key
 
 
+READ = "read"
+"""What `RateLimits.check` calls reading: pages and tickets, which no command asks for."""
+
+
 class RateLimits:
     """Token buckets of one room, per actor and kind of command."""
 
@@ -153,9 +170,15 @@ class RateLimits:
         self._buckets[actor, name] = (level - 1, now_s)
 
     def forget(self, now_s: float) -> None:
-        """Drop the buckets that have filled up again."""
-        full_after_s = 60.0
+        """Drop the buckets that have filled up again: most people of a room are silent most of the time."""
+        settings = self._settings
+        rates = (settings.vote_rate, settings.line_rate, settings.name_rate, settings.read_rate, settings.host_rate)
+        full_after_s = max(rate.burst / rate.per_s for rate in rates)
         self._buckets = {k: b for k, b in self._buckets.items() if now_s - b[1] < full_after_s}
+
+    def __len__(self) -> int:
+        """How many buckets are kept."""
+        return len(self._buckets)
 
     def _rate(self, role: Role, kind: str) -> tuple[str, Rate]:
         if role is Role.HOST:
@@ -164,6 +187,8 @@ class RateLimits:
             return "vote", self._settings.vote_rate
         if kind == "say":
             return "line", self._settings.line_rate
+        if kind == READ:
+            return "read", self._settings.read_rate
         return "name", self._settings.name_rate
 
 

@@ -7,6 +7,7 @@ import errno
 import logging
 import secrets
 import time
+from contextlib import suppress
 from typing import Any
 
 from tornado.httpserver import HTTPServer
@@ -15,10 +16,11 @@ from tornado.web import Application
 
 from wslive.core.errors import PortInUse
 from wslive.eventlog.base import EventLog
-from wslive.server import http
+from wslive.server import api, http
 from wslive.server.access import signer
+from wslive.server.admission import Door
 from wslive.server.context import Context
-from wslive.server.network import Network
+from wslive.server.network import EVERYWHERE, Network, base_url
 from wslive.server.node import Node
 from wslive.server.origins import Gate
 from wslive.server.settings import ServerSettings
@@ -28,7 +30,6 @@ logger = logging.getLogger("wslive.server")
 
 _MAX_BODY_BYTES = 64 * 1024
 _HEADER_TIMEOUT_S = 10.0
-_SWEEP_INTERVAL_S = 1.0
 _FAREWELL_S = 2.0
 # Tornado closes on larger messages without a word; up to this size we say ourselves what is wrong.
 _MAX_MESSAGE_BYTES = 1024 * 1024
@@ -53,9 +54,10 @@ class Server:
         self.idle = asyncio.Event()
         gate = Gate(settings)
         self._log = log
-        self._node = Node(log, settings, signer(settings))
+        self._node = Node(log, settings)
+        door = Door(self._node, signer(settings))
         self._network = Network(settings, gate, self._audience_server)
-        self._context = Context(settings, self._node, gate, self._network, self.hosting_token)
+        self._context = Context(settings, self._node, door, gate, self._network, self.hosting_token)
         self._http: HTTPServer | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self.port = settings.port
@@ -64,9 +66,7 @@ class Server:
     def url(self) -> str:
         """The base URL on this computer."""
         host = self.settings.host
-        if host in ("", "0.0.0.0", "::"):
-            host = "127.0.0.1"
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return base_url("127.0.0.1" if host in EVERYWHERE else host, self.port)
 
     @property
     def audience_urls(self) -> list[str]:
@@ -84,15 +84,17 @@ class Server:
         Raises:
             PortInUse: Another program has it.
         """
+        host = self.settings.host
         try:
-            sockets = bind_sockets(self.settings.port, self.settings.host or None)
+            # "::" is meant as "" is: everywhere, and not by IPv6 alone.
+            sockets = bind_sockets(self.settings.port, host if host not in ("", "::") else None)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(
                     f"Port {self.settings.port} is taken by another program. Choose another one with --port, "
                     "or --port 0 to take any free one."
                 ) from None
-            raise PortInUse(f"Cannot listen on {self.settings.host}:{self.settings.port}: {error.strerror}.") from None
+            raise PortInUse(f"Cannot listen on {host}:{self.settings.port}: {error.strerror}.") from None
         self.port = self._network.port = sockets[0].getsockname()[1]
         self._http = self._serve(_routes(self._context, audience_only=False))
         self._http.add_sockets(sockets)
@@ -111,16 +113,20 @@ class Server:
         await self._node.close()
         for connection in list(self._context.connections):
             connection.say_bye(self.settings.drain_s)
-        gone = asyncio.ensure_future(self._context.all_gone.wait())
-        await asyncio.wait({gone}, timeout=_FAREWELL_S)
-        gone.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._context.all_gone.wait()
+        for connection in list(self._context.connections):
+            connection.abort()
+        await self._context.all_gone.wait()
         if self._http is not None:
             await self._http.close_all_connections()
+        await self._network.close_all_connections()
         await self._log.close()
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP_INTERVAL_S)
+            await asyncio.sleep(self.settings.sweep_interval_s)
             try:
                 await self._context.sweep()
             except Exception:
@@ -139,6 +145,8 @@ class Server:
             websocket_ping_timeout=self.settings.ping_interval_s,
             websocket_max_message_size=_MAX_MESSAGE_BYTES,
             log_function=_log_request,
+            default_handler_class=http.NotFoundHandler,
+            default_handler_args={"context": self._context},
         )
         return HTTPServer(
             application,
@@ -167,11 +175,11 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
         return audience
     return [
         *audience,
-        (r"/api/server", http.ServerHandler, own),
-        (r"/api/rooms", http.RoomsHandler, own),
-        (r"/api/audience", http.AudienceHandler, own),
-        (rf"/api/rooms/{code}", http.RoomHandler, own),
-        (rf"/api/rooms/{code}/events", http.EventsHandler, own),
+        (r"/api/server", api.ServerHandler, own),
+        (r"/api/rooms", api.RoomsHandler, own),
+        (r"/api/audience", api.AudienceHandler, own),
+        (rf"/api/rooms/{code}", api.RoomHandler, own),
+        (rf"/api/rooms/{code}/events", api.EventsHandler, own),
     ]
 
 

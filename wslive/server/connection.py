@@ -13,16 +13,26 @@ from typing import Protocol
 
 from tornado.iostream import IOStream
 
-from wslive.core.errors import InvalidToken, NotAllowed, Refused, RoomUnavailable, TemporarilyUnavailable
+from wslive.core.errors import (
+    InvalidToken,
+    NotAllowed,
+    Refused,
+    Removed,
+    RoomHasEnded,
+    RoomUnavailable,
+    TemporarilyUnavailable,
+)
 from wslive.core.roles import Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.core.room_view import older
-from wslive.server.access import Claims
+from wslive.server.access import READ, Claims
+from wslive.server.admission import Door, check
 from wslive.server.fanout import Member
-from wslive.server.node import LiveRoom, Node
+from wslive.server.node import LiveRoom
 from wslive.server.outbox import Flusher, Outbox, text_frame
 from wslive.server.room_task import Outcome
+from wslive.server.settings import ServerSettings
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import encode
@@ -32,6 +42,8 @@ logger = logging.getLogger("wslive.connection")
 
 MAX_PAGE = 200
 """Entries of one page of older lines."""
+
+_MAX_REASON_BYTES = 123
 
 
 class Socket(Protocol):
@@ -51,16 +63,31 @@ class Connection:
     """One WebSocket."""
 
     def __init__(
-        self, node: Node, socket: Socket, flusher: Flusher, ticket: Claims | None, *, audience_only: bool
+        self,
+        door: Door,
+        socket: Socket,
+        settings: ServerSettings,
+        flusher: Flusher,
+        ticket: Claims | None,
+        *,
+        audience_only: bool,
     ) -> None:
         """Wait for the hello; `ticket` is one whose signature is ours."""
         self.opened_at_s = time.monotonic()
-        self._node = node
+        self._door = door
         self._socket = socket
+        self._settings = settings
         self._ticket = ticket
         self._audience_only = audience_only
-        self._session = Session(node.settings.max_frame_bytes)
-        self._outbox = Outbox(socket.stream, flusher, self._drained)
+        self._session = Session(settings.max_frame_bytes)
+        self._outbox = Outbox(
+            socket.stream,
+            flusher,
+            max_bytes=settings.max_outbox_bytes,
+            on_drained=self._drained,
+            on_full=lambda: self.close(CloseCode.SLOW_READER),
+        )
+        self._is_closing = False
         self._member: Member | None = None
         self._live: LiveRoom | None = None
         self._joining: asyncio.Task[None] | None = None
@@ -96,14 +123,17 @@ class Connection:
         self._session.closed()
         if self._joining is not None:
             self._joining.cancel()
-        if self._live is not None and self._member is not None:
-            self._live.fanout.remove(self._member)
+        self._leave()
 
     def close(self, code: CloseCode, reason: str = "") -> None:
-        """Close with a code of ours."""
+        """Close with a code of ours, once."""
+        if self._is_closing:
+            return
+        self._is_closing = True
         self._session.closed()
-        self._outbox.flush()
-        self._socket.close(code, (reason or code.sentence)[:120])
+        self._outbox.close()
+        self._leave()
+        self._socket.close(code, _short(reason or code.sentence))
 
     def say_bye(self, spread_s: float) -> None:
         """The server goes down."""
@@ -111,35 +141,52 @@ class Connection:
         self._post(messages.Bye(code, code.sentence, spread_s))
         self.close(code)
 
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        self._outbox.abort()
+
+    def _leave(self) -> None:
+        if self._live is not None and self._member is not None:
+            self._live.fanout.remove(self._member)
+
     # ── joining ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _join(self, hello: messages.Hello) -> None:
         try:
-            if self._audience_only and (hello.role is Role.HOST or self._ticket_role is Role.HOST):
+            role = hello.role if self._ticket is None else self._ticket.role
+            if self._audience_only and role is Role.HOST:
                 raise NotAllowed("This address is for the audience. Host the room at the server's own address.")
-            live, who, token = await self._node.admit(hello, self._ticket)
+            admission = await self._door.admit(hello, self._ticket)
         except Refused as refused:
-            self._refuse(hello.ref, refused)
-            self.close(_close_code(refused), refused.message)
+            self._turn_away(hello.ref, refused)
             return
         except Exception:
             logger.exception("a hello failed")
             self.close(CloseCode.STORE_TROUBLE)
             return
-        member = Member(who, self._outbox, self.close)
+        live, who, token, known = admission
 
         def welcome(room: Room) -> None:
             if self._session.phase is not Phase.JOINING:
                 return  # gone meanwhile
-            self._session.admitted()
-            self._live, self._member = live, member
-            live.fanout.add(member, room, hello.position, token, live.record.code)
+            try:
+                check(room, admission)
+                member = Member(who, self._outbox, self.close)
+                live.fanout.add(member, room, known, token, live.record.code)
+            except Refused as refused:
+                self._turn_away(hello.ref, refused)
+            except Exception:
+                logger.exception("a welcome failed")
+                self.close(CloseCode.STORE_TROUBLE)
+            else:
+                self._session.admitted()
+                self._live, self._member = live, member
 
-        live.task.read(welcome)
+        live.task.read(welcome, lambda refused: self._turn_away(hello.ref, refused))
 
-    @property
-    def _ticket_role(self) -> Role | None:
-        return self._ticket.role if self._ticket is not None else None
+    def _turn_away(self, ref: str, refused: Refused) -> None:
+        self._refuse(ref, refused)
+        self.close(_close_code(refused), refused.message)
 
     # ── joined ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,19 +211,33 @@ class Connection:
     def _read_older(self, wish: messages.ReadOlder) -> None:
         live, who = self._joined()
 
+        def refuse(refused: Refused) -> None:
+            self._refuse(wish.ref, refused)
+
         def read(room: Room) -> None:
             try:
                 limit = max(1, min(wish.limit, MAX_PAGE))
                 self._post(messages.Page(wish.ref, older(room, who, wish.activity, wish.before, limit)))
             except Refused as refused:
-                self._refuse(wish.ref, refused)
+                refuse(refused)
 
-        live.task.read(read)
+        if self._may_read(wish.ref):
+            live.task.read(read, refuse)
 
     def _make_ticket(self, wish: messages.GetTicket) -> None:
         live, who = self._joined()
-        life_s = self._node.settings.ticket_life_s
-        self._post(messages.Ticket(wish.ref, self._node.ticket(live, who), life_s))
+        if self._may_read(wish.ref):
+            life_s = self._settings.ticket_life_s
+            self._post(messages.Ticket(wish.ref, self._door.ticket(live, who), life_s))
+
+    def _may_read(self, ref: str) -> bool:
+        live, who = self._joined()
+        try:
+            live.rates.check(who.actor, who.role, READ, time.monotonic())
+        except Refused as refused:
+            self._refuse(ref, refused)
+            return False
+        return True
 
     def _joined(self) -> tuple[LiveRoom, Who]:
         # The session lets these messages through only when joined.
@@ -201,6 +262,15 @@ def _close_code(refused: Refused) -> CloseCode:
             return CloseCode.ROOM_UNAVAILABLE
         case InvalidToken():
             return CloseCode.INVALID_TOKEN
+        case Removed():
+            return CloseCode.REMOVED
+        case RoomHasEnded():
+            return CloseCode.ROOM_ENDED
         case TemporarilyUnavailable():
             return CloseCode.STORE_TROUBLE
     return CloseCode.REFUSED
+
+
+def _short(reason: str) -> str:
+    """What fits into a close frame: 123 bytes of UTF-8, no character cut in two."""
+    return reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
+from wslive.server.admission import Door
 from wslive.server.connection import Connection
 from wslive.server.network import Network
 from wslive.server.node import Node
@@ -18,10 +19,13 @@ from wslive.wire.close_codes import CloseCode
 class Context:
     """The parts of one server and its open connections."""
 
-    def __init__(self, settings: ServerSettings, node: Node, gate: Gate, network: Network, hosting_token: str) -> None:
+    def __init__(
+        self, settings: ServerSettings, node: Node, door: Door, gate: Gate, network: Network, hosting_token: str
+    ) -> None:
         """Keep the parts."""
         self.settings = settings
         self.node = node
+        self.door = door
         self.gate = gate
         self.network = network
         self.hosting_token = hosting_token
@@ -46,7 +50,7 @@ class Context:
             self.all_gone.set()
 
     async def sweep(self) -> None:
-        """Once a second: connections without hello, rooms without people."""
+        """Now and then: connections without hello, rooms without people."""
         now_s = time.monotonic()
         if self.connections:
             self.busy_at_s = now_s

@@ -1,28 +1,33 @@
 """What the people of one room see: ticks, resumes and presence.
 
 All changes leave in one stream of ticks: the first change after quiet at once, under load one every
-`tick_interval_s`. A tick encodes each changed part once per audience and puts the fragments together once per
-combination of audiences; readers whose personal part changed too get theirs appended. Every member stands at a
-position: the offset up to which it has been sent everything. A member whose outbox is not clear is left where it
-stands; when the outbox drains, what it missed is computed from the state, exactly as for a resume.
+`tick_interval_s`; `frames` makes what a tick sends. Every member stands at a position: the offset up to which it has
+been sent everything (or is about to be, where a tick is sent in slices). A member whose outbox is not clear is left
+where it stands; when the outbox drains, what it missed is computed from the state, exactly as for a resume. So at any
+time a member stands where the last tick ended, or further, or it is behind and its outbox will call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from typing import Any
+import logging
+from collections.abc import Callable, Sequence
+from typing import Literal
 
 from wslive.core import room_view
 from wslive.core.events import Position
 from wslive.core.presence import Presence
 from wslive.core.roles import Role, Who
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
+from wslive.core.view import Op
+from wslive.server.frames import DeltaFrames
 from wslive.server.outbox import Outbox, text_frame
 from wslive.server.settings import ServerSettings
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
-from wslive.wire.codec import delta_frame, encode, encode_ops
+from wslive.wire.codec import encode
+
+logger = logging.getLogger("wslive.fanout")
 
 _MAX_NOTICES = 20
 """More comings and goings than this in one message are only counted: nobody reads them."""
@@ -31,7 +36,7 @@ _MAX_NOTICES = 20
 class Member:
     """One joined connection."""
 
-    __slots__ = ("close", "outbox", "position", "who")
+    __slots__ = ("close", "missed_presence", "outbox", "position", "who")
 
     def __init__(self, who: Who, outbox: Outbox, close: Callable[[CloseCode], None]) -> None:
         """Before the welcome it stands nowhere."""
@@ -39,10 +44,15 @@ class Member:
         self.outbox = outbox
         self.close = close
         self.position = 0
+        self.missed_presence = False
 
     def post(self, message: messages.ServerMessage) -> None:
         """Send one message."""
         self.outbox.post(text_frame(encode(message)))
+
+
+_Outgoing = Sequence[tuple[Member, bytes | None, CloseCode | None]]
+"""Whom to send a frame, or to close, or both in that order."""
 
 
 class Fanout:
@@ -51,12 +61,14 @@ class Fanout:
     def __init__(self, settings: ServerSettings, read: Callable[[Callable[[Room], None]], None]) -> None:
         """Read the room's committed state through `read`."""
         self.members: set[Member] = set()
-        self.presence = Presence()
+        self.presence = Presence(settings.away_after_s)
         self._settings = settings
         self._read = read
         self._loop = asyncio.get_running_loop()
         self._sent_to = 0
         """The offset up to which the last tick reached."""
+        self._sent_chain: str | None = None
+        """The chain there: what the members have seen."""
         self._last_tick_s = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
@@ -69,10 +81,10 @@ class Fanout:
     def add(self, member: Member, room: Room, known: Position | None, token: str | None, code: str) -> None:
         """Welcome a connection: from now on it gets every tick."""
         if not self.members:
-            self._sent_to = room.head.offset  # nobody is waiting for anything older
-        ops, mode = self._resume(room, member.who, known)
-        is_person = member.who.role is Role.PARTICIPANT
-        if is_person and self.presence.arrive(member.who.actor):
+            self._stand_at(room)  # nobody is waiting for anything older
+        mode, ops = self._resume(room, member.who, known)
+        view = None if ops is not None else room_view.snapshot(room, member.who)
+        if member.who.role is Role.PARTICIPANT and self.presence.arrive(member.who.actor):
             self._notices.append((member.who.actor, True))
             self._presence_changed()
         member.position = room.head.offset
@@ -86,7 +98,7 @@ class Fanout:
                 presence=self._presence_for(room, member.who, with_notices=False),
                 token=token,
                 ops=ops,
-                view=None if ops is not None else room_view.snapshot(room, member.who),
+                view=view,
                 ping_interval_s=self._settings.ping_interval_s,
                 max_frame_bytes=self._settings.max_frame_bytes,
             )
@@ -94,27 +106,30 @@ class Fanout:
         self.members.add(member)
 
     def remove(self, member: Member) -> None:
-        """Forget a connection."""
-        self.members.discard(member)
+        """Forget a connection; its person has not left yet."""
+        if member not in self.members:
+            return
+        self.members.remove(member)
         if member.who.role is Role.PARTICIPANT:
             self.presence.depart(member.who.actor, self._loop.time())
-            self._presence_changed()
 
-    def _resume(self, room: Room, who: Who, known: Position | None) -> tuple[list[Any] | None, Any]:
-        """The operations since `known`, or None for a snapshot; and how the welcome calls it."""
+    def _resume(
+        self, room: Room, who: Who, known: Position | None
+    ) -> tuple[Literal["resume", "snapshot", "reset"], list[Op] | None]:
+        """How the welcome brings a reader to the head, and the operations for that; None for the whole view."""
         if known is None:
-            return None, "snapshot"
+            return "snapshot", None
         if known.epoch != room.head.epoch or room.chain_at(known.offset) != known.chain:
-            return None, "reset"
+            return "reset", None
         ops = room_view.changes(room, who, known.offset)
-        if len(ops) > self._settings.max_resume_ops:
-            return None, "snapshot"
-        return ops, "resume"
+        return ("snapshot", None) if len(ops) > self._settings.max_resume_ops else ("resume", ops)
 
     # ── ticks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def committed(self, room: Room) -> None:
         """Something may have changed: tick now, or when the interval is over."""
+        if self.members and room.chain_at(self._sent_to) != self._sent_chain:
+            self._start_over(room)
         if room.head.offset == self._sent_to or self._timer is not None:
             return
         wait_s = self._last_tick_s + self._settings.tick_interval_s - self._loop.time()
@@ -128,43 +143,59 @@ class Fanout:
         self._read(self.committed)
 
     def _tick(self, room: Room) -> None:
-        since, self._sent_to = self._sent_to, room.head.offset
+        since = self._sent_to
+        self._stand_at(room)
         self._last_tick_s = self._loop.time()
         if not self.members:
             return
-        frames = _Frames(room, since)
-        outgoing = [(m, frames.of(m.who)) for m in self.members if m.outbox.is_clear and m.position >= since]
-        for member, _ in outgoing:
-            member.position = room.head.offset
-        self._send_out(room, since)
+        frames = DeltaFrames(room, since)
+        removed = {actor for actor, person in room.people.after(since) if person is not None and person.removed}
+        outgoing: list[tuple[Member, bytes | None, CloseCode | None]] = []
+        for member in self.members:
+            frame, code = None, None
+            if room.has_ended:
+                code = CloseCode.ROOM_ENDED
+            elif member.who.actor in removed:
+                code = CloseCode.REMOVED
+            if member.outbox.is_clear and member.position >= since:
+                try:
+                    frame = frames.of(member.who)
+                except Exception:
+                    logger.exception("a delta could not be made; its reader has to come back")
+                    code = code or CloseCode.STORE_TROUBLE
+                member.position = room.head.offset
+            if frame is not None or code is not None:
+                outgoing.append((member, frame, code))
         if len(outgoing) <= self._settings.slice_size:
-            for member, frame in outgoing:
-                member.outbox.post(frame)
+            self._send(outgoing)
         else:
             self._sending = self._loop.create_task(self._send_sliced(outgoing))
 
-    async def _send_sliced(self, outgoing: list[tuple[Member, bytes]]) -> None:
+    @staticmethod
+    def _send(outgoing: _Outgoing) -> None:
+        for member, frame, code in outgoing:
+            if frame is not None:
+                member.outbox.post(frame)
+            if code is not None:
+                member.close(code)
+
+    async def _send_sliced(self, outgoing: _Outgoing) -> None:
         """Send in slices that yield: an ack must not wait until a thousand people have been served."""
         size = self._settings.slice_size
         for start in range(0, len(outgoing), size):
-            for member, frame in outgoing[start : start + size]:
-                member.outbox.post(frame)
+            self._send(outgoing[start : start + size])
             await asyncio.sleep(0)
 
-    def _send_out(self, room: Room, since: int) -> None:
-        """Close the connections of those who were removed, and everybody's at the end of the room."""
-        if room.has_ended:
-            leaving: Iterable[Member] = list(self.members)
-            code = CloseCode.ROOM_ENDED
-        else:
-            gone = {a for a, p in room.people.after(since) if p is not None and p.removed}
-            if not gone:
-                return
-            leaving = [m for m in self.members if m.who.actor in gone]
-            code = CloseCode.REMOVED
-        for member in leaving:
-            # Later, so that the last delta is out before the close frame.
-            self._loop.call_later(0.05, member.close, code)
+    def _stand_at(self, room: Room) -> None:
+        self._sent_to = room.head.offset
+        self._sent_chain = room.chain_at(room.head.offset)
+
+    def _start_over(self, room: Room) -> None:
+        """The log is not the one that the members have seen (an older copy was put in its place): they come back."""
+        logger.error("a log has lost what was in it at offset %d; its readers start over", self._sent_to)
+        self._stand_at(room)
+        for member in list(self.members):
+            member.close(CloseCode.STORE_TROUBLE)
 
     def drained(self, member: Member) -> None:
         """A connection that was behind can take more: bring it to the head."""
@@ -172,34 +203,39 @@ class Fanout:
             self._read(lambda room: self._catch_up(room, member))
 
     def _catch_up(self, room: Room, member: Member) -> None:
-        if member not in self.members or not member.outbox.is_clear or member.position == room.head.offset:
+        if member not in self.members or not member.outbox.is_clear:
             return
-        if self._sending is not None and not self._sending.done():
-            # A frame of the tick may still be on its way to this member; overtaking it would look like a gap.
-            self._loop.call_later(0.01, self.drained, member)
-            return
-        after, member.position = member.position, room.head.offset
-        ops = room_view.changes(room, member.who, after)
+        # One that stands where the last tick ended gets the next one, and may still be waiting for its slice of this.
+        if member.position < self._sent_to:
+            try:
+                member.post(self._missed(room, member))
+            except Exception:
+                logger.exception("what a reader missed could not be made; it has to come back")
+                member.close(CloseCode.STORE_TROUBLE)
+                return
+            member.position = room.head.offset
+        if member.missed_presence:
+            member.missed_presence = False
+            member.post(self._presence_for(room, member.who, with_notices=False))
+
+    def _missed(self, room: Room, member: Member) -> messages.Delta | messages.Snapshot:
+        ops = room_view.changes(room, member.who, member.position)
         if len(ops) > self._settings.max_resume_ops:
-            member.post(messages.Snapshot(room.head.position, room_view.snapshot(room, member.who)))
-        else:
-            member.post(messages.Delta(after, room.head.offset, room.head.position.chain, ops))
-        member.post(self._presence_for(room, member.who, with_notices=False))
+            return messages.Snapshot(room.head.position, room_view.snapshot(room, member.who))
+        return messages.Delta(member.position, room.head.offset, room.head.position.chain, ops)
 
     def close_stuck(self) -> None:
-        """Close connections that do not take what they are sent (called once a second); they may come back."""
+        """Close connections that have not taken what they are sent for too long; they may come back."""
         now_s = self._loop.time()
         for member in list(self.members):
-            outbox = member.outbox
-            if outbox.unsent_bytes > self._settings.max_outbox_bytes or (
-                outbox.stuck_since_s and now_s - outbox.stuck_since_s > self._settings.max_stuck_s
-            ):
+            stuck_since_s = member.outbox.stuck_since_s
+            if stuck_since_s is not None and now_s - stuck_since_s > self._settings.max_stuck_s:
                 member.close(CloseCode.SLOW_READER)
 
     # ── presence ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def expire(self) -> None:
-        """Tell who has been away for long enough to have left (called once a second)."""
+        """Tell who has been away for long enough to have left."""
         left = self.presence.expire(self._loop.time())
         if left:
             self._notices += [(actor, False) for actor in left]
@@ -217,6 +253,7 @@ class Fanout:
         frames: dict[bool, bytes] = {}
         for member in self.members:
             if not member.outbox.is_clear:
+                member.missed_presence = True
                 continue
             told = self._may_know_names(room, member.who)
             if told not in frames:
@@ -239,49 +276,3 @@ class Fanout:
     @staticmethod
     def _may_know_names(room: Room, who: Who) -> bool:
         return who.role is Role.HOST or room.people_count <= NAMES_SHOWN_UP_TO
-
-
-class _Frames:
-    """The delta frames of one tick: each part encoded once per audience, each combination framed once."""
-
-    def __init__(self, room: Room, since: int) -> None:
-        self._room = room
-        self._since = since
-        self._parts = [p for p in room_view.parts(room) if room_view.changed(room, p) > since]
-        self._touched = {actor for actor, _ in room.touched.after(since)}
-        self._fragments: dict[tuple[str, str, bool], bytes] = {}
-        self._frames: dict[tuple[tuple[str, str, bool], ...], bytes] = {}
-
-    def of(self, who: Who) -> bytes:
-        """The frame for one reader."""
-        keys = []
-        moved = False
-        for part in self._parts:
-            group = room_view.audience(self._room, part, who)
-            whole = group.since > self._since
-            moved = moved or whole
-            keys.append((part, group.name, whole))
-        combination = tuple(keys)
-        if moved or who.actor in self._touched:
-            own = encode_ops(room_view.personal_changes(self._room, who, self._since))
-            if own:
-                return self._frame([*map(self._fragment, combination), own])
-        frame = self._frames.get(combination)
-        if frame is None:
-            frame = self._frames[combination] = self._frame(map(self._fragment, combination))
-        return frame
-
-    def _fragment(self, key: tuple[str, str, bool]) -> bytes:
-        fragment = self._fragments.get(key)
-        if fragment is None:
-            part, name, whole = key
-            if whole:
-                ops = room_view.whole_part(self._room, part, name)
-            else:
-                ops = room_view.part_changes(self._room, part, name, self._since)
-            fragment = self._fragments[key] = encode_ops(ops)
-        return fragment
-
-    def _frame(self, fragments: Iterable[bytes]) -> bytes:
-        head = self._room.head
-        return text_frame(delta_frame(self._since, head.offset, head.position.chain, fragments))

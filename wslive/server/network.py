@@ -24,6 +24,15 @@ from wslive.server.settings import ServerSettings
 logger = logging.getLogger("wslive.network")
 
 
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
+"""What stands for all addresses of this machine."""
+
+
+def base_url(host: str, port: int) -> str:
+    """The base URL of an address; one of IPv6 stands in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def addresses() -> list[str]:
     """This machine's own IPv4 addresses that others may reach, the one of the default route first."""
     found = [
@@ -45,18 +54,22 @@ class Network:
         self._gate = gate
         self._make_server = make_server
         self._listener: HTTPServer | None = None
+        self._closed: list[HTTPServer] = []
         self._opened: list[str] = []
-        self._public: list[str] = [settings.public_url.rstrip("/")] if settings.public_url else []
+        own = settings.public_url
+        self._operators = [own.rstrip("/")] if own and not is_loopback(urlsplit(own).hostname or "") else []
+        self._hosts: list[str] = []
+        """The address of a tunnel or proxy that a host asked for."""
         self.port = settings.port
 
     @property
     def urls(self) -> list[str]:
         """Base URLs that others can reach, the best one first; empty while only this computer can."""
-        if self._public or is_loopback(self._settings.host):
-            return [*self._public, *self._opened]
-        if self._settings.host in ("", "0.0.0.0", "::"):
-            return [f"http://{a}:{self.port}" for a in addresses()]
-        return [f"http://{self._settings.host}:{self.port}"]
+        host = self._settings.host
+        public = [*self._hosts, *self._operators]
+        if public or is_loopback(host):
+            return [*public, *self._opened]
+        return [base_url(address, self.port) for address in (addresses() if host in EVERYWHERE else [host])]
 
     def let_in(self, audience: str) -> list[str]:
         """Let an audience in and return the base URLs.
@@ -70,33 +83,44 @@ class Network:
             NotAllowed: The operator's settings forbid it.
         """
         if audience == "this_computer":
+            self._show_at([])
             self.close()
             return self.urls
         if not self._settings.may_open_network:
             raise NotAllowed("This server's operator decides who can reach it; ask for its public address.")
         if audience == "network":
-            if not self.urls:
+            if is_loopback(self._settings.host) and not self._operators and not self._opened:
                 self._open()
+            self._show_at([])
             return self.urls
-        parts = urlsplit(audience)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        scheme, host = _scheme_and_host(audience)
+        if scheme not in ("http", "https") or not host:
             raise BadCommand(
-                f"audience={audience!r} is none of 'this_computer', 'network' or an address like "
+                f"audience={audience[:100]!r} is none of 'this_computer', 'network' or an address like "
                 "'https://live.example.org'."
             )
-        if is_loopback(parts.hostname):
+        if is_loopback(host):
             raise BadCommand("A loopback address leads everybody to their own device; use 'network' instead.")
-        self._gate.add_public_url(audience)
-        url = audience.rstrip("/")
-        self._public = [url, *(u for u in self._public if u != url)]
+        self._show_at([audience.rstrip("/")])
         return self.urls
 
     def close(self) -> None:
-        """Let nobody else in; connections that are open stay."""
+        """Open no connection from other devices any more; those that are open stay."""
         if self._listener is not None:
             self._listener.stop()
+            self._closed.append(self._listener)
             self._listener = None
         self._opened = []
+
+    def _show_at(self, urls: list[str]) -> None:
+        self._hosts = urls
+        self._gate.show_at(urls)
+
+    async def close_all_connections(self) -> None:
+        """Cut the plain HTTP connections that came through this listener or an earlier one."""
+        for listener in self._closed:
+            await listener.close_all_connections()
+        self._closed.clear()
 
     def _open(self) -> None:
         candidates = addresses()
@@ -112,12 +136,20 @@ class Network:
                     logger.info("cannot listen on %s:%s: %s", address, port, error)
                     continue
                 listener.add_sockets(sockets)
-                self._opened.append(f"http://{address}:{sockets[0].getsockname()[1]}")
+                self._opened.append(base_url(address, sockets[0].getsockname()[1]))
                 break
         if not self._opened:
             raise BadCommand("No address of this computer could be opened to others; see the server's log.")
         self._listener = listener
         logger.info("the audience can reach this server at %s", ", ".join(self._opened))
+
+
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme, parts.hostname or ""
+    except ValueError:
+        return "", ""
 
 
 def _is_reachable(address: str) -> bool:

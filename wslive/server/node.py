@@ -1,4 +1,8 @@
-"""The rooms of this process: created, opened from the log when somebody comes, joined, ended, deleted."""
+"""The rooms of this process: created, opened from the log when somebody comes, put away when nobody is there, deleted.
+
+Who may come in is for `admission`. A room is in memory once, however many people come at once: everything that puts
+one there or takes it away holds the lock of its code.
+"""
 
 from __future__ import annotations
 
@@ -7,40 +11,38 @@ import logging
 import secrets
 import time
 import uuid
+from contextlib import suppress
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import msgspec
 
 from wslive.activities import activities
 from wslive.core.commands import Command
-from wslive.core.errors import (
-    HostingNotAllowed,
-    InvalidToken,
-    LogError,
-    RoomUnavailable,
-    TemporarilyUnavailable,
-    WrongHostKey,
-)
+from wslive.core.errors import LogError, RoomUnavailable, TemporarilyUnavailable
 from wslive.core.roles import HOST_ACTOR, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.eventlog.base import CodeTaken, EventLog, RoomRecord
-from wslive.server.access import Claims, RateLimits, Signer, clean_code, key_fits, key_hash, new_code, new_host_key
+from wslive.server.access import RateLimits, clean_code, key_hash, new_code, new_host_key
 from wslive.server.fanout import Fanout
-from wslive.server.room_task import RoomTask
+from wslive.server.room_task import RETRY_AFTER_S, RoomTask
 from wslive.server.settings import ServerSettings
 from wslive.wire.close_codes import CloseCode
-from wslive.wire.messages import Hello
 
 logger = logging.getLogger("wslive.node")
-
-_MIN_REF_CHARS = 16
-"""A shorter ref of a hello is no secret, so no identity is derived from it."""
 
 HOST = Who(HOST_ACTOR, Role.HOST)
 
 
 class LiveRoom:
-    """One room in memory: its writer, its members, its rates."""
+    """One room in memory: its writer, its members, its rates.
+
+    Attributes:
+        record: What the log knows of it beside its events.
+        joining: Who is just being let in for the first time: they count for `max_participants` already.
+        idle_since_s: When somebody was last here, on the monotonic clock.
+        has_ended: Whether the room is over, as the log has it.
+    """
 
     def __init__(self, record: RoomRecord, log: EventLog, settings: ServerSettings) -> None:
         """Wire the writer to the fan-out."""
@@ -48,16 +50,14 @@ class LiveRoom:
         self.task = RoomTask(record, log, activities())
         self.fanout = Fanout(settings, self.task.read)
         self.rates = RateLimits(settings)
+        self.joining: set[str] = set()
         self.idle_since_s = time.monotonic()
-        self.task.on_commit = self.fanout.committed
+        self.has_ended = False
+        self.task.on_commit = self._committed
 
-
-class Admission(NamedTuple):
-    """Who a hello turned out to be."""
-
-    live: LiveRoom
-    who: Who
-    token: str | None
+    def _committed(self, room: Room) -> None:
+        self.has_ended = room.has_ended
+        self.fanout.committed(room)
 
 
 class NewRoom(NamedTuple):
@@ -70,15 +70,79 @@ class NewRoom(NamedTuple):
 class Node:
     """All rooms on this process."""
 
-    def __init__(self, log: EventLog, settings: ServerSettings, signer: Signer) -> None:
+    def __init__(self, log: EventLog, settings: ServerSettings) -> None:
         """Start with no room in memory."""
         self.log = log
         self.settings = settings
-        self.signer = signer
         self.live: dict[str, LiveRoom] = {}
-        self._opening: dict[str, asyncio.Lock] = {}
+        """By join code."""
+        # Kept only while somebody holds or awaits one: codes that people merely guess must not stay.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._is_closed = False
 
-    # ── rooms ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def find(self, code: str) -> LiveRoom:
+        """The room of a join code, opened if need be.
+
+        Raises:
+            RoomUnavailable: There is none.
+            TemporarilyUnavailable: The store cannot be read, or the server is stopping.
+        """
+        code = clean_code(code)
+        live = self.live.get(code)
+        if live is None:
+            async with self._lock(code):
+                live = self.live.get(code)
+                if live is None:
+                    live = await self._open(code)
+        live.idle_since_s = time.monotonic()  # whoever asks is on the way in
+        return live
+
+    async def find_id(self, room: str) -> LiveRoom:
+        """The room of an id, opened if need be.
+
+        Raises:
+            RoomUnavailable · TemporarilyUnavailable: As for `find`.
+        """
+        for live in self.live.values():
+            if live.record.room == room:
+                return await self.find(live.record.code)
+        try:
+            codes = [record.code for record in await self.log.rooms() if record.room == room]
+        except LogError as error:
+            raise _out_of_reach(room, error) from None
+        if not codes:
+            raise RoomUnavailable
+        return await self.find(codes[0])
+
+    async def _open(self, code: str) -> LiveRoom:
+        """Fold a room's log; the caller holds its lock."""
+        try:
+            record = await self.log.record(code)
+            if record is None:
+                raise RoomUnavailable
+            live = LiveRoom(record, self.log, self.settings)
+            await live.task.open()
+        except LogError as error:
+            raise _out_of_reach(code, error) from None
+        live.has_ended, is_empty = await live.task.look(lambda room: (room.has_ended, room.head.offset == 0))
+        if is_empty:  # its making was cut short before the first event: it was told to nobody
+            await live.task.close()
+            raise RoomUnavailable
+        await self._keep(live)
+        return live
+
+    async def _keep(self, live: LiveRoom) -> None:
+        if self._is_closed:
+            await live.task.close()
+            raise TemporarilyUnavailable(retry_after_s=RETRY_AFTER_S)
+        self.live[live.record.code] = live
+
+    def _lock(self, code: str) -> asyncio.Lock:
+        return self._locks.setdefault(code, asyncio.Lock())
+
+    # ── making and ending ─────────────────────────────────────────────────────────────────────────────────────
 
     async def create(self, title: str) -> NewRoom:
         """Make a room with its chat.
@@ -90,48 +154,29 @@ class Node:
         host_key = new_host_key()
         try:
             record = await self._register(key_hash(host_key))
-            live = await self._open(record)
         except LogError as error:
-            logger.warning("a room could not be made: %s", error)
-            raise TemporarilyUnavailable from None
-        try:
-            await live.task.ask(HOST, _command("open_room", {"title": title}))
-        except BaseException:
-            await self._discard(record)
-            raise
-        await live.task.ask(HOST, _command("open_activity", {"kind": "chat", "body": {}}))
+            raise _out_of_reach("(new)", error) from None
+        async with self._lock(record.code):
+            live = LiveRoom(record, self.log, self.settings)
+            try:
+                await live.task.open()
+                # Both are queued before either is awaited: one append, so there is no room without its chat.
+                made = [
+                    live.task.ask(HOST, _command("open_room", {"title": title})),
+                    live.task.ask(HOST, _command("open_activity", {"kind": "chat", "body": {}})),
+                ]
+                for outcome in await asyncio.gather(*made, return_exceptions=True):
+                    if isinstance(outcome, BaseException):
+                        raise outcome
+            except BaseException as error:
+                await live.task.close()
+                with suppress(LogError):  # an empty room is none, see `_open`
+                    await self.log.delete(record.room)
+                if isinstance(error, LogError):
+                    raise _out_of_reach(record.room, error) from None
+                raise
+            await self._keep(live)
         return NewRoom(record, host_key)
-
-    async def find(self, code: str) -> LiveRoom:
-        """The room of a join code, opened if need be.
-
-        Raises:
-            RoomUnavailable: There is none.
-            TemporarilyUnavailable: The store cannot be read.
-        """
-        code = clean_code(code)
-        live = self.live.get(code)
-        if live is not None:
-            return live
-        try:
-            record = await self.log.record(code)
-            if record is None:
-                raise RoomUnavailable
-            return await self._open(record)
-        except LogError as error:
-            logger.warning("room with code %s cannot be opened: %s", code, error)
-            raise TemporarilyUnavailable(retry_after_s=1.0) from None
-
-    async def delete(self, live: LiveRoom) -> None:
-        """Remove a room and all that was said in it."""
-        for member in list(live.fanout.members):
-            member.close(CloseCode.ROOM_DELETED)
-        await self._discard(live.record)
-
-    async def close(self) -> None:
-        """Store what is queued in every room."""
-        await asyncio.gather(*(live.task.close() for live in self.live.values()))
-        self.live.clear()
 
     async def _register(self, host_key_hash: bytes) -> RoomRecord:
         while True:
@@ -148,149 +193,76 @@ class Node:
                 continue
             return record
 
-    async def _open(self, record: RoomRecord) -> LiveRoom:
-        # One lock a code: two people who come at once must not fold the log twice, let alone write twice.
-        async with self._opening.setdefault(record.code, asyncio.Lock()):
-            live = self.live.get(record.code)
-            if live is None:
-                live = LiveRoom(record, self.log, self.settings)
-                await live.task.open()
-                self.live[record.code] = live
-            return live
-
-    async def _discard(self, record: RoomRecord) -> None:
-        live = self.live.pop(record.code, None)
-        if live is not None:
-            await live.task.close()
-        await self.log.delete(record.room)
-
-    # ── people ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def admit(self, hello: Hello, ticket: Claims | None) -> Admission:
-        """Find out who says hello, and let them in or not.
+    async def delete(self, live: LiveRoom) -> None:
+        """Remove a room and all that was said in it.
 
         Raises:
-            Refused: RoomUnavailable to strangers, whatever the reason; more to those who hold a token.
+            TemporarilyUnavailable: The store did not do it; the room is still there.
         """
-        if ticket is not None:
-            live = await self._by_id(ticket.room)
-            who = Who(ticket.actor, ticket.role)
-            await self._check_person(live, who)
-            return Admission(live, who, None)
-        live = await self.find(hello.room)
-        match hello.role:
-            case Role.HOST:
-                if not key_fits(hello.token, live.record.host_key_hash):
-                    raise WrongHostKey
-                return Admission(live, Who(HOST_ACTOR, Role.HOST, hello.ledger), None)
-            case Role.VIEWER:
-                return await self._admit_viewer(live, hello)
-            case Role.PARTICIPANT:
-                return await self._admit_participant(live, hello)
+        async with self._lock(live.record.code):
+            now = self.live.get(live.record.code)
+            if now is not None and now.record.room == live.record.room:
+                live = now  # put away and opened again since the caller found it
+            await self._put_away(live)
+            code = CloseCode.STORE_TROUBLE
+            try:
+                await self.log.delete(live.record.room)
+                code = CloseCode.ROOM_DELETED
+            except LogError as error:
+                raise _out_of_reach(live.record.room, error) from None
+            finally:
+                for member in list(live.fanout.members):
+                    member.close(code)
 
-    async def _admit_viewer(self, live: LiveRoom, hello: Hello) -> Admission:
-        if hello.token is not None:
-            who = self._holder(live, hello)
-            await self._check_person(live, who)
-            return Admission(live, who, None)
-        room = await _committed(live)
-        if room.is_locked or room.has_ended:
-            raise RoomUnavailable
-        who = Who("v_" + secrets.token_urlsafe(9), Role.VIEWER)
-        return Admission(live, who, self._token(live, who))
-
-    async def _admit_participant(self, live: LiveRoom, hello: Hello) -> Admission:
-        if hello.token is not None:
-            who = self._holder(live, hello)
-            await self._check_person(live, who)
-            return Admission(live, who, None)
-        ref = hello.ref if len(hello.ref) >= _MIN_REF_CHARS else secrets.token_urlsafe(18)
-        who = Who(self.signer.actor_for(live.record.room, ref), Role.PARTICIPANT)
-        room = await _committed(live)
-        if room.people.get(who.actor) is None:
-            if room.has_ended or room.is_locked or room.people_count >= self.settings.max_participants:
-                raise RoomUnavailable
-            await live.task.ask(who, _command("join", {"name": hello.name}, ref))
-        await self._check_person(live, who)
-        return Admission(live, who, self._token(live, who))
-
-    def _holder(self, live: LiveRoom, hello: Hello) -> Who:
-        claims = self.signer.verify(hello.token or "")
-        if claims.room != live.record.room or claims.role is not hello.role or claims.expires_at_s:
-            raise InvalidToken
-        return Who(claims.actor, claims.role)
-
-    async def _check_person(self, live: LiveRoom, who: Who) -> None:
-        if who.role is Role.HOST:
-            return
-        room = await _committed(live)
-        person = room.people.get(who.actor)
-        if who.role is Role.PARTICIPANT and (person is None or person.removed):
-            raise InvalidToken("The host has sent you out of this room." if person else None)
-        if room.has_ended:
-            raise RoomUnavailable("The host has ended this room.")
-
-    async def _by_id(self, room: str) -> LiveRoom:
-        for live in self.live.values():
-            if live.record.room == room:
-                return live
-        for record in await self.log.rooms():
-            if record.room == room:
-                return await self._open(record)
-        raise RoomUnavailable
-
-    def _token(self, live: LiveRoom, who: Who) -> str:
-        return self.signer.sign(Claims(live.record.room, who.actor, who.role))
-
-    def ticket(self, live: LiveRoom, who: Who) -> str:
-        """A ticket for another connection of the same person; single ballots are not for browsers."""
-        expires_at_s = int(time.time() + self.settings.ticket_life_s)
-        return self.signer.sign(Claims(live.record.room, who.actor, who.role, expires_at_s))
+    async def close(self) -> None:
+        """Store what is queued in every room, and open none any more."""
+        self._is_closed = True
+        await asyncio.gather(*(live.task.close() for live in self.live.values()))
 
     # ── upkeep ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def sweep(self) -> None:
-        """Once a second: who has left, who is stuck, which rooms nobody is in."""
+        """Now and then: who has left, who is stuck, which rooms nobody is in."""
         now_s = time.monotonic()
         for code, live in list(self.live.items()):
             live.fanout.expire()
             live.fanout.close_stuck()
-            if live.fanout.members or live.fanout.presence.here:
+            live.rates.forget(now_s)
+            if live.has_ended and live.record.ended_at_ms is None:
+                await self._note_end(live)
+            if _is_occupied(live):
                 live.idle_since_s = now_s
             elif now_s - live.idle_since_s > self.settings.room_idle_s:
-                del self.live[code]
-                await live.task.close()
-            else:
-                live.rates.forget(now_s)
+                async with self._lock(code):
+                    # Whoever found it while we waited for the lock has touched it.
+                    if not _is_occupied(live) and live.idle_since_s <= now_s - self.settings.room_idle_s:
+                        await self._put_away(live)
 
-    async def note_end(self, live: LiveRoom) -> None:
-        """Keep in the room's record that it has ended."""
-        room = await _committed(live)
-        if room.has_ended:
-            await self.log.end(live.record.room, time.time_ns() // 1_000_000)
+    async def _note_end(self, live: LiveRoom) -> None:
+        """Keep in the room's record that it is over."""
+        ended_at_ms = time.time_ns() // 1_000_000
+        try:
+            await self.log.end(live.record.room, ended_at_ms)
+        except (LogError, KeyError) as error:
+            logger.warning("room %s: its end could not be noted: %s", live.record.room, error)
+            return
+        live.record = msgspec.structs.replace(live.record, ended_at_ms=ended_at_ms)
 
-
-async def _committed(live: LiveRoom) -> Room:
-    """The room's state as it is in the log; to be used before the next await."""
-    found: asyncio.Future[Room] = asyncio.get_running_loop().create_future()
-
-    def take(room: Room) -> None:
-        if not found.done():
-            found.set_result(room)
-
-    live.task.read(take)
-    return await found
+    async def _put_away(self, live: LiveRoom) -> None:
+        """Take a room out of memory; the caller holds its lock, so nobody opens it before all of it is stored."""
+        await live.task.close()
+        if self.live.get(live.record.code) is live:
+            del self.live[live.record.code]
 
 
-def check_hosting(hosting_token: str, offered: str | None) -> None:
-    """Whether somebody is one of this server's own people.
-
-    Raises:
-        HostingNotAllowed: Without the hosting token.
-    """
-    if offered is None or not secrets.compare_digest(offered.encode(), hosting_token.encode()):
-        raise HostingNotAllowed
+def _is_occupied(live: LiveRoom) -> bool:
+    return bool(live.fanout.members or live.fanout.presence.here)
 
 
-def _command(kind: str, body: dict[str, object], ref: str | None = None) -> Command:
-    return Command(ref or secrets.token_hex(12), ROOM, kind, msgspec.Raw(msgspec.json.encode(body)))
+def _out_of_reach(what: str, error: LogError) -> TemporarilyUnavailable:
+    logger.warning("room %s: the store is out of reach: %s", what, error)
+    return TemporarilyUnavailable(retry_after_s=RETRY_AFTER_S)
+
+
+def _command(kind: str, body: dict[str, object]) -> Command:
+    return Command(secrets.token_hex(12), ROOM, kind, msgspec.Raw(msgspec.json.encode(body)))

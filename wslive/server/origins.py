@@ -15,28 +15,43 @@ import socket
 from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
+from tornado.iostream import IOStream
 
 from wslive.server.settings import ServerSettings
 
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain"})
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def host_name(host_header: str) -> str:
-    """The name or address in a Host header, lower case, without port and brackets."""
+    """The name or address in a Host header, lower case, without port and brackets; "" where it has none."""
     try:
-        return (urlsplit(f"//{host_header}").hostname or "").lower()
+        name = urlsplit(f"//{host_header}").hostname or ""
     except ValueError:
         return ""
+    return name.removesuffix(".")
 
 
 def is_loopback(host: str) -> bool:
     """Whether only this computer can reach that name or address."""
     if host in _LOCAL_NAMES or host.endswith(".localhost"):
         return True
+    address = _address(host)
+    return address is not None and address.is_loopback
+
+
+def origin_of(url: str) -> str:
+    """The origin of a URL as browsers send it: lower case, no default port, no path. "" where it has none."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        parts = urlsplit(url.strip().lower())
+        host, port = parts.hostname, parts.port
     except ValueError:
-        return False
+        return ""
+    if not parts.scheme or not host:
+        return ""
+    name = f"[{host}]" if ":" in host else host
+    is_default = port is None or port == _DEFAULT_PORTS.get(parts.scheme)
+    return f"{parts.scheme}://{name}" if is_default else f"{parts.scheme}://{name}:{port}"
 
 
 class Gate:
@@ -44,24 +59,26 @@ class Gate:
 
     def __init__(self, settings: ServerSettings) -> None:
         """Start with the names that the settings give."""
-        self._origins = {o.rstrip("/").lower() for o in settings.allow_origins}
         own = socket.gethostname().lower()
         self._names = {own, f"{own}.local"}
-        if not _is_address(settings.host) and settings.host:
+        self._origins = {origin_of(origin) for origin in settings.allow_origins} - {""}
+        if settings.host and _address(settings.host) is None:
             self._names.add(settings.host.lower())
-        if settings.public_url:
-            self.add_public_url(settings.public_url)
+        self._operators = [settings.public_url] if settings.public_url else []
+        self._public_names: set[str] = set()
+        self._public_origins: set[str] = set()
+        self.show_at([])
 
-    def add_public_url(self, url: str) -> None:
-        """Let pages at the address of a proxy or tunnel in."""
-        parts = urlsplit(url)
-        self._names.add((parts.hostname or "").lower())
-        self._origins.add(f"{parts.scheme}://{parts.netloc}".lower())
+    def show_at(self, urls: list[str]) -> None:
+        """Let in who comes by these addresses of proxies and tunnels, beside the settings' own; forget earlier ones."""
+        public = [origin_of(url) for url in [*self._operators, *urls]]
+        self._public_origins = set(public) - {""}
+        self._public_names = {host_name(urlsplit(origin).netloc) for origin in self._public_origins}
 
     def host_error(self, host_header: str, local_address: str) -> str | None:
         """None, or a sentence that says why a Host header is refused."""
         host = host_name(host_header)
-        if host in self._names or host == local_address.lower():
+        if host and (host in self._names or host in self._public_names or _same_address(host, local_address)):
             return None
         if is_loopback(host) and is_loopback(local_address):
             return None
@@ -76,22 +93,14 @@ class Gate:
             return None
         if origin == "null":
             return "Pages without an origin of their own (files, sandboxed frames) may not connect."
-        origin = origin.rstrip("/").lower()
-        if has_ticket or origin == f"{scheme}://{host_header}".lower() or origin in self._origins:
+        allowed = {origin_of(f"{scheme}://{host_header}"), *self._origins, *self._public_origins}
+        if has_ticket or origin_of(origin) in allowed - {""}:
             return None
         return f"Pages from {origin} may not connect. If they should, start the server with --allow-origin {origin}"
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def refusal_of(gate: Gate, request: HTTPServerRequest, *, has_ticket: bool) -> str | None:
-    """None, or why a handshake is refused by its Host or Origin."""
+    """None, or why a request is refused by its Host or Origin."""
     error = gate.host_error(request.host, local_address(request))
     if error is not None:
         return error
@@ -101,9 +110,28 @@ def refusal_of(gate: Gate, request: HTTPServerRequest, *, has_ticket: bool) -> s
 
 def local_address(request: HTTPServerRequest) -> str:
     """The address of this machine at which a request arrived."""
-    connection = request.connection
-    stream = getattr(connection, "stream", None)
-    socket_ = getattr(stream, "socket", None)
-    if socket_ is None:
+    stream = stream_of(request)
+    try:
+        return "" if stream is None or stream.socket is None else str(stream.socket.getsockname()[0])
+    except OSError:  # gone already
         return ""
-    return str(socket_.getsockname()[0])
+
+
+def stream_of(request: HTTPServerRequest) -> IOStream | None:
+    """The stream that a request came through."""
+    stream = getattr(request.connection, "stream", None)
+    return stream if isinstance(stream, IOStream) else None
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    # On a socket for both families an address of IPv4 is written as one of IPv6.
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _same_address(host: str, local_address: str) -> bool:
+    address = _address(host)
+    return address is not None and address == _address(local_address)

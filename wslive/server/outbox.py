@@ -3,21 +3,29 @@
 Frames that gather in one turn of the event loop leave in one send, straight to the socket where nothing waits there.
 What the socket does not take goes through Tornado's stream, which buffers it; from then on the connection is behind,
 and no delta is put on top: what it misses is computed when the stream has drained (see `fanout`). Acks and pages are
-queued always, for nobody could compute them again. More unsent bytes than the limit, or none taken for too long, and
-the connection is closed with a code that says: come back.
+queued always, for nobody could compute them again; a connection that lets more of them gather than the limit, or takes
+nothing for too long, is closed with a code that says: come back.
 
 This is the one place that reaches below Tornado's `write_message`, which makes a future, a coroutine and a task per
 frame; 43 % of its time goes to the cyclic garbage collector. It relies on `IOStream.socket`, `.writing()` and
-`.write()`; tests/server/test_outbox.py fails clearly if they change.
+`.write()`: Tornado writes its own frames (ping, pong, close) through the stream too, whole ones, and where `.writing()`
+is false it has nothing half sent. tests/server/test_outbox.py fails clearly if that changes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Callable
+from functools import partial
 
 from tornado.iostream import IOStream, StreamClosedError
+
+logger = logging.getLogger("wslive.outbox")
+
+CHUNK_BYTES = 16 * 1024
+"""A connection that takes this much within the limit for stuck ones is slow, but not stuck."""
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -46,26 +54,70 @@ class Flusher:
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for outbox in dirty:
-            outbox.flush()
+            try:
+                outbox.flush()
+            except Exception:
+                # The others' frames must go out all the same.
+                logger.exception("a connection could not be written to")
+                outbox.abort()
 
 
 class Outbox:
     """One connection's way out."""
 
-    __slots__ = ("_flusher", "_gathered", "_on_drained", "_stream", "_unsent_bytes", "stuck_since_s")
+    __slots__ = (
+        "_flusher",
+        "_gathered",
+        "_is_closed",
+        "_max_bytes",
+        "_on_drained",
+        "_on_full",
+        "_on_top_bytes",
+        "_stream",
+        "_unsent_bytes",
+        "stuck_since_s",
+    )
 
-    def __init__(self, stream: IOStream, flusher: Flusher, on_drained: Callable[[], None]) -> None:
-        """Write to `stream`; `on_drained` is called when everything buffered has gone."""
+    def __init__(
+        self,
+        stream: IOStream,
+        flusher: Flusher,
+        *,
+        max_bytes: int,
+        on_drained: Callable[[], None],
+        on_full: Callable[[], None],
+    ) -> None:
+        """Start with nothing on its way.
+
+        Args:
+            stream: What to write to.
+            flusher: The loop's own.
+            max_bytes: How much may be put on top of what the socket does not take.
+            on_drained: Called when everything buffered has gone.
+            on_full: Called once, in a later turn, when there is more than that on top; what is posted then is dropped.
+        """
         self._stream = stream
         self._flusher = flusher
+        self._max_bytes = max_bytes
         self._on_drained = on_drained
+        self._on_full = on_full
         self._gathered: list[bytes] = []
         self._unsent_bytes = 0
-        self.stuck_since_s = 0.0
-        """When the socket stopped taking bytes (loop time); 0 while it takes them."""
+        self._on_top_bytes = 0
+        self._is_closed = False
+        self.stuck_since_s: float | None = None
+        """When the socket last took bytes while some wait (loop time); None while none wait."""
 
     def post(self, frame: bytes) -> None:
         """Send a frame at the end of this turn."""
+        if self._is_closed:
+            return
+        if self._unsent_bytes:
+            self._on_top_bytes += len(frame)
+            if self._on_top_bytes > self._max_bytes:
+                self._is_closed = True
+                asyncio.get_running_loop().call_soon(self._on_full)
+                return
         if not self._gathered:
             self._flusher.add(self)
         self._gathered.append(frame)
@@ -77,7 +129,7 @@ class Outbox:
 
     @property
     def unsent_bytes(self) -> int:
-        """How much waits, at most (what the kernel holds is not counted)."""
+        """How much waits in the stream (what the kernel holds is not counted)."""
         return self._unsent_bytes
 
     def flush(self) -> None:
@@ -100,22 +152,37 @@ class Outbox:
                 return
             if sent == len(data):
                 return
-        rest = data[sent:]
+        self._buffer(memoryview(data)[sent:])
+
+    def close(self) -> None:
+        """Send what has gathered, and drop what is posted from now on: nothing may follow a close frame."""
+        self._is_closed = True
+        self.flush()
+
+    def abort(self) -> None:
+        """Cut the connection: nobody waits for the other side any more."""
+        self._is_closed = True
+        self._stream.close()
+
+    def _buffer(self, rest: memoryview) -> None:
+        """Leave the rest to the stream: all of it now, so that no frame of Tornado's comes between its parts."""
         if not self._unsent_bytes:
             self.stuck_since_s = asyncio.get_running_loop().time()
         self._unsent_bytes += len(rest)
         try:
-            stream.write(rest).add_done_callback(self._written)
+            for start in range(0, len(rest), CHUNK_BYTES):
+                chunk = rest[start : start + CHUNK_BYTES]
+                self._stream.write(chunk).add_done_callback(partial(self._taken, len(chunk)))
         except StreamClosedError:
-            pass
+            pass  # the handler is told by Tornado
 
-    def _written(self, future: asyncio.Future[None]) -> None:
-        if future.cancelled() or future.exception() is not None:
-            return  # closed; the socket's own callback tells the rest
-        now_s = asyncio.get_running_loop().time()
-        if self._stream.writing():
-            self.stuck_since_s = now_s
+    def _taken(self, size: int, written: asyncio.Future[None]) -> None:
+        if written.cancelled() or written.exception() is not None:
+            return  # closed
+        self._unsent_bytes -= size
+        self.stuck_since_s = asyncio.get_running_loop().time()
+        if self._unsent_bytes:
             return
-        self._unsent_bytes = 0
-        self.stuck_since_s = 0.0
+        self._on_top_bytes = 0
+        self.stuck_since_s = None
         self._on_drained()

@@ -8,11 +8,13 @@ Commands queue; one task takes what has gathered and, for the whole batch,
     4. sends acks and refusals, serves readers, and lets the fan-out send what changed.
 
 While a batch is being stored the next one gathers, so batches grow with the load. Between 2 and 3 the state runs ahead
-of the log; nobody may see it then, so whoever wants to read (a join, a resume, a tick) waits for 4: `read` is the only
-way to the state.
+of the log; nobody may see it then, so whoever wants to read (a join, a resume, a tick) waits for 4: `read` and `look`
+are the only ways to the state, and both use it before the writer goes on.
 
 If an append fails, the state is dropped and folded again from the log. A conflict (another node was faster) decides
-the batch again; a certain failure tells everybody to come back; in doubt, the log says what is in it.
+the batch again. After any other failure the log says what is in it: whoever's command is there gets its ack, everybody
+else is told to come back. While the log cannot be read nobody can know, so nobody in that batch is told anything; all
+others are told to come back, and the room tries again until it can.
 """
 
 from __future__ import annotations
@@ -21,29 +23,39 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from wslive.core.commands import Command
-from wslive.core.errors import AppendConflict, InDoubt, LogError, Refused, TemporarilyUnavailable
-from wslive.core.events import Event, Head, next_event
+from wslive.core.errors import AppendConflict, LogError, Refused, StoreCorrupt, TemporarilyUnavailable
+from wslive.core.events import Event, next_event
 from wslive.core.roles import Who
 from wslive.core.room import Registry, Room, apply, decide
 from wslive.eventlog.base import EventLog, RoomRecord
 
 logger = logging.getLogger("wslive.room")
 
+FoundT = TypeVar("FoundT")
+
 MAX_BATCH = 2000
 """Commands of one append: bounds how long a loop turn and a transaction take."""
 
+MAX_QUEUED = 50_000
+"""Commands that wait: bounds the memory that a store which hangs can cost."""
+
+RETRY_AFTER_S = 1.0
+"""When to come back, and how often a log out of reach is tried."""
+
 _READ_EVENTS = 2000
-_RETRY_AFTER_S = 1.0
+_MISTAKE = "The server made a mistake with this and did not store it; its log says more."
 
 Outcome = int | Refused
 """An offset, or why not."""
 
 Reply = Callable[[Outcome], None]
+Reader = Callable[[Room], None]
+Refuse = Callable[[Refused], None]
 
 
 class _Pending(NamedTuple):
@@ -52,21 +64,32 @@ class _Pending(NamedTuple):
     reply: Reply
 
 
+class _Broken(Exception):
+    """The rules failed on a command; carries its place in the batch."""
+
+
+class _Closed(Exception):
+    """The room was closed while its log was out of reach."""
+
+
 class RoomTask:
     """The one writer of a room on this process."""
 
-    def __init__(self, record: RoomRecord, log: EventLog, registry: Registry) -> None:
+    def __init__(
+        self, record: RoomRecord, log: EventLog, registry: Registry, *, retry_after_s: float = RETRY_AFTER_S
+    ) -> None:
         """Make it; `open` folds the log."""
         self.record = record
-        self.on_commit: Callable[[Room], None] = lambda room: None
+        self.on_commit: Reader = lambda room: None
         self._log = log
         self._registry = registry
+        self._retry_after_s = retry_after_s
         self._room = Room(record.epoch, registry)
         self._queue: list[_Pending] = []
-        self._readers: list[Callable[[Room], None]] = []
+        self._readers: list[tuple[Reader, Refuse | None]] = []
         self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
         self._is_quiet = True
-        self._closing = False
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -80,41 +103,66 @@ class RoomTask:
 
     def submit(self, who: Who, command: Command, reply: Reply) -> None:
         """Queue a command. `reply` is called once, after what it rests on is committed."""
-        if self._closing:
-            reply(TemporarilyUnavailable(retry_after_s=_RETRY_AFTER_S))
+        if self._closing.is_set() or len(self._queue) >= MAX_QUEUED:
+            reply(self._come_back())
             return
         self._queue.append(_Pending(who, command, reply))
         self._wake.set()
 
-    async def ask(self, who: Who, command: Command) -> int:
-        """Queue a command and wait for its offset.
+    def ask(self, who: Who, command: Command) -> asyncio.Future[int]:
+        """Queue a command at once; the future is its offset, or raises the `Refused`."""
+        offset: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-        Raises:
-            Refused: With the reason.
-        """
-        outcome: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-        def settle(result: Outcome) -> None:
-            if outcome.done():
+        def settle(outcome: Outcome) -> None:
+            if offset.done():
                 return
-            if isinstance(result, Refused):
-                outcome.set_exception(result)
+            if isinstance(outcome, Refused):
+                offset.set_exception(outcome)
             else:
-                outcome.set_result(result)
+                offset.set_result(outcome)
 
         self.submit(who, command, settle)
-        return await outcome
+        return offset
 
-    def read(self, reader: Callable[[Room], None]) -> None:
-        """Call `reader` with the committed state: now, or as soon as the batch in flight is stored."""
-        if self._is_quiet:
+    def read(self, reader: Reader, refuse: Refuse | None = None) -> None:
+        """Call `reader` with the committed state: now, or as soon as the batch in flight is stored.
+
+        Args:
+            reader: Must not keep the state.
+            refuse: Called instead where the room is closing or its log is out of reach; without it the reader waits.
+        """
+        if refuse is not None and self._closing.is_set():
+            refuse(self._come_back())
+        elif self._is_quiet:
             reader(self._room)
         else:
-            self._readers.append(reader)
+            self._readers.append((reader, refuse))
+
+    async def look(self, look: Callable[[Room], FoundT]) -> FoundT:
+        """What `look` finds in the committed state.
+
+        Raises:
+            TemporarilyUnavailable: The room is closing or its log is out of reach.
+        """
+        found: asyncio.Future[FoundT] = asyncio.get_running_loop().create_future()
+
+        def reader(room: Room) -> None:
+            if not found.done():
+                try:
+                    found.set_result(look(room))
+                except Exception as error:
+                    found.set_exception(error)
+
+        def refuse(refused: Refused) -> None:
+            if not found.done():
+                found.set_exception(refused)
+
+        self.read(reader, refuse)
+        return await found
 
     async def close(self) -> None:
-        """Store what is queued and stop."""
-        self._closing = True
+        """Store what is queued and stop. Where the log is out of reach, what is in doubt stays unanswered."""
+        self._closing.set()
         self._wake.set()
         if self._task is not None:
             await asyncio.wait({self._task})
@@ -124,7 +172,7 @@ class RoomTask:
     async def _run(self) -> None:
         while True:
             if not self._queue:
-                if self._closing:
+                if self._closing.is_set():
                     return
                 self._wake.clear()
                 await self._wake.wait()
@@ -133,52 +181,64 @@ class RoomTask:
             self._is_quiet = False
             try:
                 await self._process(batch)
-            except Exception:
-                # Without this the room would hang for ever. The state may be half applied: fold it again.
-                logger.exception("a batch of room %s failed", self.record.room)
-                for pending in batch:
-                    pending.reply(TemporarilyUnavailable(retry_after_s=_RETRY_AFTER_S))
-                await self._recover()
+            except _Closed:
+                return
             self._is_quiet = True
             readers, self._readers = self._readers, []
-            for reader in readers:
-                reader(self._room)
-            self.on_commit(self._room)
+            for reader, _ in [*readers, (self.on_commit, None)]:
+                try:
+                    reader(self._room)
+                except Exception:
+                    logger.exception("a reader of room %s failed", self.record.room)
 
     async def _process(self, batch: list[_Pending]) -> None:
+        """Give each command its answer."""
         while batch:
+            head = self._room.head
             try:
-                known = await self._log.find(self.record.room, [(p.who.actor, p.command.ref) for p in batch])
-            except LogError as error:
-                logger.warning("room %s: the log cannot be asked: %s", self.record.room, error)
-                _refuse_all(batch)
-                return
-            expected = self._room.head
-            events, outcomes = self._decide(batch, known)
-            try:
+                known = await self._known(batch)
+                events, outcomes = self._decide(batch, known)
                 if events:
-                    await self._log.append(self.record.room, expected, events)
+                    await self._log.append(self.record.room, head, events)
             except AppendConflict:
                 await self._recover()
-            except InDoubt as error:
-                logger.warning("room %s: an append is in doubt, reading the log again: %s", self.record.room, error)
+            except _Broken as broken:
+                # This one would break whatever batch it is in, and it comes again: its sender waits for an answer.
+                logger.error("room %s: a command broke the rules", self.record.room, exc_info=broken.__cause__)
+                self._answer(batch.pop(broken.args[0]), Refused(_MISTAKE))
                 await self._recover()
-            except LogError as error:
-                logger.warning("room %s: nothing was appended: %s", self.record.room, error)
-                await self._recover()
-                _refuse_all(batch)
+            except Exception as error:
+                self._complain("a batch was not stored", error)
+                await self._settle(batch)
                 return
             else:
                 for pending, outcome in zip(batch, outcomes, strict=True):
-                    pending.reply(outcome)
+                    self._answer(pending, outcome)
                 return
+
+    async def _settle(self, batch: list[_Pending]) -> None:
+        """After a failure: acks for what the log holds, and for the rest the advice to come back."""
+        while True:
+            await self._recover()
+            try:
+                known = await self._known(batch)
+            except Exception as error:
+                self._complain("the log cannot be asked", error)
+                await self._pause()
+                continue
+            for pending in batch:
+                self._answer(pending, known.get((pending.who.actor, pending.command.ref), self._come_back()))
+            return
+
+    async def _known(self, batch: list[_Pending]) -> dict[tuple[str, str], int]:
+        return await self._log.find(self.record.room, [(p.who.actor, p.command.ref) for p in batch])
 
     def _decide(self, batch: list[_Pending], known: dict[tuple[str, str], int]) -> tuple[list[Event], list[Outcome]]:
         at_ms = time.time_ns() // 1_000_000
         events: list[Event] = []
         outcomes: list[Outcome] = []
         room = self._room
-        for who, command, _ in batch:
+        for place, (who, command, _) in enumerate(batch):
             key = (who.actor, command.ref)
             offset = known.get(key)
             if offset is not None:
@@ -186,51 +246,99 @@ class RoomTask:
                 continue
             try:
                 fact = decide(room, command, who, at_ms)
+                event = next_event(
+                    room.head,
+                    at_ms=at_ms,
+                    actor=who.actor,
+                    ref=command.ref,
+                    activity=fact.activity,
+                    kind=fact.kind,
+                    version=fact.version,
+                    body=msgspec.json.encode(fact.body),
+                )
+                apply(room, event, fact.body)
             except Refused as refused:
                 outcomes.append(refused)
                 continue
-            event = next_event(
-                room.head,
-                at_ms=at_ms,
-                actor=who.actor,
-                ref=command.ref,
-                activity=fact.activity,
-                kind=fact.kind,
-                version=fact.version,
-                body=msgspec.json.encode(fact.body),
-            )
-            apply(room, event, fact.body)
+            except Exception as error:
+                raise _Broken(place) from error
             events.append(event)
             outcomes.append(event.offset)
             known[key] = event.offset  # a retry in the same batch joins its ack
         return events, outcomes
 
     async def _recover(self) -> None:
-        """Drop the state and fold it again, however long the log stays out of reach."""
+        """Drop the state and fold it again, however long the log stays out of reach.
+
+        Raises:
+            _Closed: The room was closed meanwhile.
+        """
         while True:
             try:
                 self._room = await self._fold()
                 return
-            except LogError as error:
-                logger.warning("room %s: the log cannot be read: %s", self.record.room, error)
-                await asyncio.sleep(_RETRY_AFTER_S)
+            except Exception as error:
+                self._complain("the log cannot be read", error)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait before the next try; nobody else has to.
+
+        Raises:
+            _Closed: The room was closed meanwhile.
+        """
+        self._send_away()
+        try:
+            async with asyncio.timeout(self._retry_after_s):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        self._send_away()
+        raise _Closed
+
+    def _send_away(self) -> None:
+        """Tell all who wait to come back."""
+        waiting, self._queue = self._queue, []
+        for pending in waiting:
+            self._answer(pending, self._come_back())
+        readers, self._readers = self._readers, []
+        for reader, refuse in readers:
+            if refuse is None:
+                self._readers.append((reader, None))
+            else:
+                refuse(self._come_back())
 
     async def _fold(self) -> Room:
         room = Room(self.record.epoch, self._registry)
         while True:
             events = await self._log.read(self.record.room, room.head.offset, _READ_EVENTS)
-            for event in events:
-                apply(room, event)
+            try:
+                for event in events:
+                    apply(room, event)
+            except LogError:
+                raise
+            except Exception as error:
+                raise StoreCorrupt(f"event {room.head.offset + 1} cannot be understood: {error!r}") from error
             if len(events) < _READ_EVENTS:
                 return room
             await asyncio.sleep(0)  # a long log must not stop the other rooms
 
-    @property
-    def head(self) -> Head:
-        """The head of the state, which may run ahead of the log; for tests and logs alone."""
-        return self._room.head
+    def _answer(self, pending: _Pending, outcome: Outcome) -> None:
+        try:
+            pending.reply(outcome)
+        except Exception:
+            logger.exception("an answer of room %s failed", self.record.room)
 
+    def _come_back(self) -> TemporarilyUnavailable:
+        return TemporarilyUnavailable(retry_after_s=self._retry_after_s)
 
-def _refuse_all(batch: list[_Pending]) -> None:
-    for pending in batch:
-        pending.reply(TemporarilyUnavailable(retry_after_s=_RETRY_AFTER_S))
+    def _complain(self, what: str, error: Exception) -> None:
+        is_known = isinstance(error, LogError)
+        logger.log(
+            logging.WARNING if is_known else logging.ERROR,
+            "room %s: %s: %s",
+            self.record.room,
+            what,
+            error,
+            exc_info=None if is_known else error,
+        )

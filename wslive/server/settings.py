@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from wslive.core.presence import AWAY_AFTER_S
 from wslive.wire.messages import MAX_FRAME_BYTES, PING_INTERVAL_S
 
 
@@ -38,17 +39,21 @@ class ServerSettings:
         ping_interval_s: How often connections are pinged; a silent peer is gone after twice this time.
         hello_timeout_s: How long a new connection may stay without a hello.
         tick_interval_s: The least time between two deltas of a room under load.
+        away_after_s: Somebody without a connection for this long has left; a reload is shorter.
         presence_interval_s: The least time between two presence messages of a room.
         slice_size: How many connections a fan-out serves before others get a turn.
         max_resume_ops: Above this many operations a resume is a snapshot.
-        max_outbox_bytes: A connection with more unsent bytes than this is closed as a slow reader.
+        max_outbox_bytes: A connection that lets more than this gather on top of what it does not take is closed as a
+            slow reader.
         max_stuck_s: A connection that took nothing for this long is closed as a slow reader.
         ticket_life_s: How long a ticket opens connections.
         room_idle_s: A room without connections leaves the memory after this long (it stays in the log).
+        sweep_interval_s: How often the server looks for whoever has left, is stuck or says no hello.
         drain_s: Over how long clients spread their coming back when the server goes down.
         vote_rate: Votes and retractions of one token.
         line_rate: Chat lines of one token.
         name_rate: Name changes of one token.
+        read_rate: Pages of older lines and tickets that a participant or viewer asks for.
         host_rate: Everything a host does, in one room.
     """
 
@@ -68,6 +73,7 @@ class ServerSettings:
     ping_interval_s: float = PING_INTERVAL_S
     hello_timeout_s: float = 10.0
     tick_interval_s: float = 0.05
+    away_after_s: float = AWAY_AFTER_S
     presence_interval_s: float = 0.5
     slice_size: int = 100
     max_resume_ops: int = 1000
@@ -75,8 +81,10 @@ class ServerSettings:
     max_stuck_s: float = 10.0
     ticket_life_s: float = 600.0
     room_idle_s: float = 600.0
+    sweep_interval_s: float = 1.0
     drain_s: float = 5.0
     vote_rate: Rate = Rate(per_s=5, burst=20)
     line_rate: Rate = Rate(per_s=1, burst=5)
     name_rate: Rate = Rate(per_s=0.2, burst=5)
+    read_rate: Rate = Rate(per_s=10, burst=30)
     host_rate: Rate = Rate(per_s=50, burst=200)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from tornado.iostream import IOStream
-from tornado.web import HTTPError
 from tornado.websocket import WebSocketHandler
 
 from wslive.core.errors import InvalidToken
@@ -29,21 +28,29 @@ class SocketHandler(WebSocketHandler):
     def prepare(self) -> None:
         """Admit or refuse the handshake."""
         context = self._context
+        try:
+            self._ticket = self._offered_ticket()
+        except InvalidToken as invalid:
+            self._turn_away(403, invalid.message)
+            return
+        error = refusal_of(context.gate, self.request, has_ticket=self._ticket is not None)
+        if error is not None:
+            self._turn_away(403, error)
+        elif len(context.connections) >= context.settings.max_connections:
+            self.set_header("Retry-After", "10")
+            self._turn_away(503, "This server has as many connections as it takes; try again in a moment.")
+
+    def _offered_ticket(self) -> Claims | None:
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
         for name in (part.strip() for part in offered.split(",")):
             if name.startswith(TICKET_PREFIX):
-                try:
-                    self._ticket = context.node.signer.verify(name.removeprefix(TICKET_PREFIX))
-                except InvalidToken as invalid:
-                    raise HTTPError(403, "%s", invalid.message, reason="Invalid ticket") from None
-        error = refusal_of(context.gate, self.request, has_ticket=self._ticket is not None)
-        if error is not None:
-            self.set_status(403)
-            self.finish(error)
-        elif len(context.connections) >= context.settings.max_connections:
-            self.set_status(503)
-            self.set_header("Retry-After", "10")
-            self.finish("This server has as many connections as it takes; try again in a moment.")
+                return self._context.door.signer.verify(name.removeprefix(TICKET_PREFIX))
+        return None
+
+    def _turn_away(self, status: int, sentence: str) -> None:
+        self.set_status(status)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(sentence)
 
     def check_origin(self, origin: str) -> bool:
         """`prepare` has looked at it already, and at what Tornado does not look at."""
@@ -58,7 +65,12 @@ class SocketHandler(WebSocketHandler):
         self.set_nodelay(True)
         context = self._context
         self._connection = Connection(
-            context.node, self, context.flusher, self._ticket, audience_only=self._audience_only
+            context.door,
+            self,
+            context.settings,
+            context.flusher,
+            self._ticket,
+            audience_only=self._audience_only,
         )
         context.connected(self._connection)
         self._connection.opened()

@@ -36,6 +36,10 @@ class StaticFiles:
         """Read nothing yet."""
         self._kept: dict[str, StaticFile] = {}
 
+    def kept(self, name: str) -> StaticFile | None:
+        """The file of that name if it was read before."""
+        return self._kept.get(name)
+
     def get(self, name: str) -> StaticFile | None:
         """The file of that name; None where there is none.
 
@@ -70,6 +74,13 @@ def _source(name: str) -> bytes | None:
         files[f"activities/{view.parent.name}/view.js"] = view
     found = files.get(name)
     return None if found is None else found.read_bytes()
+
+
+def missing(name: str) -> str:
+    """What to say where a file is not there."""
+    if name == "plotly.min.js":
+        return "This server has no charts: the plotly package is not installed with it. Install plotly and start again."
+    return "There is no such file."
 
 
 def plotly_js() -> Path | None:

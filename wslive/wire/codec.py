@@ -22,13 +22,18 @@ class FrameError(WsliveError):
     """A frame that is not a message of this protocol; the text says what is wrong with it."""
 
 
+def frame_bytes(frame: bytes | str) -> int:
+    """How many bytes a frame had on the wire."""
+    return len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode(errors="surrogatepass"))
+
+
 def decode_client(frame: bytes | str, max_frame_bytes: int = MAX_FRAME_BYTES) -> ClientMessage:
     """What a client sent.
 
     Raises:
         FrameError: Too large, not JSON, or not a message.
     """
-    size = len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode(errors="surrogatepass"))
+    size = frame_bytes(frame)
     if size > max_frame_bytes:
         raise FrameError(f"the frame has {size} bytes; at most {max_frame_bytes} are taken")
     try:

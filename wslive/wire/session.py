@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from wslive.wire.close_codes import CloseCode
-from wslive.wire.codec import FrameError, decode_client
+from wslive.wire.codec import FrameError, decode_client, frame_bytes
 from wslive.wire.messages import (
     MAX_FRAME_BYTES,
     ClientMessage,
@@ -87,7 +87,7 @@ class Session:
             return None
         if isinstance(frame, bytes):
             return self._close(CloseCode.PROTOCOL_ERROR, "messages are text frames, not binary ones")
-        if len(frame) > self.max_frame_bytes:
+        if frame_bytes(frame) > self.max_frame_bytes:
             return self._close(CloseCode.FRAME_TOO_BIG, f"at most {self.max_frame_bytes} bytes a frame")
         try:
             message = decode_client(frame, self.max_frame_bytes)

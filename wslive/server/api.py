@@ -1,0 +1,150 @@
+"""The small JSON interface for hosts: make a room, let people in, read the log, delete.
+
+Only the server's own listener has it; the one for the audience has not.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from wslive.core.errors import BadCommand, LogError, TemporarilyUnavailable
+from wslive.core.events import Event
+from wslive.server.access import check_hosting
+from wslive.server.http import Handler
+from wslive.server.origins import stream_of
+
+logger = logging.getLogger("wslive.api")
+
+_PAGE_EVENTS = 2000
+_MAX_DIGITS = 15
+"""More than any offset has; what is larger does not fit into a store's integers."""
+
+
+class ServerHandler(Handler):
+    """`/api/server`: which server this is."""
+
+    def get(self) -> None:
+        """Nothing secret."""
+        self.finish({"wslive": version("wslive"), "pid": os.getpid(), "audience": self.context.network.urls})
+
+
+class RoomsHandler(Handler):
+    """`/api/rooms`: make a room."""
+
+    async def post(self) -> None:
+        """With the hosting token; answers with the host key, once."""
+        await self.answered(self._post())
+
+    async def _post(self) -> None:
+        context = self.context
+        if not context.settings.anyone_may_host:
+            check_hosting(context.hosting_token, self.bearer())
+        made = await context.node.create(_field(self.request.body, "title"))
+        self.set_status(201)
+        code = made.record.code
+        link, _ = self.join_link(code)
+        self.finish({"room": made.record.room, "code": code, "host_key": made.host_key, "link": link})
+
+
+class AudienceHandler(Handler):
+    """`/api/audience`: who can reach this server."""
+
+    async def post(self) -> None:
+        """With the hosting token (`anyone_may_host` does not open an operator's network)."""
+        await self.answered(self._post())
+
+    async def _post(self) -> None:
+        context = self.context
+        check_hosting(context.hosting_token, self.bearer())
+        self.finish({"links": context.network.let_in(_field(self.request.body, "audience"))})
+
+
+class RoomHandler(Handler):
+    """`/api/rooms/CODE`: delete a room."""
+
+    async def delete(self, code: str) -> None:
+        """With the host key."""
+        await self.answered(self._delete(code))
+
+    async def _delete(self, code: str) -> None:
+        live = await self.context.door.hosted(code, self.bearer())
+        await self.context.node.delete(live)
+        self.finish({"deleted": live.record.code})
+
+
+class EventsHandler(Handler):
+    """`/api/rooms/CODE/events`: the log as JSON lines."""
+
+    async def get(self, code: str) -> None:
+        """With the host key; `activity`, `after` and `limit` narrow it down.
+
+        Refs stay inside: they are people's secrets.
+        """
+        await self.answered(self._get(code))
+
+    async def _get(self, code: str) -> None:
+        live = await self.context.door.hosted(code, self.bearer())
+        activity = self._number("activity")
+        after = self._number("after") or 0
+        left = self._number("limit")
+        self.set_header("Content-Type", "application/x-ndjson")
+        while left is None or left > 0:
+            try:
+                events = await self.context.node.log.read(live.record.room, after, _PAGE_EVENTS)
+            except LogError:
+                if not self._headers_written:
+                    raise TemporarilyUnavailable(retry_after_s=1.0) from None
+                # An end that looks like one would pass half a log off for the whole.
+                logger.warning("room %s: its log could not be read to the end", live.record.room)
+                stream = stream_of(self.request)
+                if stream is not None:
+                    stream.close()
+                return
+            for event in events:
+                after = event.offset
+                if activity is None or activity in (event.activity, event.offset):
+                    self.write(_line(event))
+                    left = None if left is None else left - 1
+                    if left == 0:
+                        break
+            if len(events) < _PAGE_EVENTS:
+                return
+            await self.flush()
+
+    def _number(self, name: str) -> int | None:
+        text = self.get_query_argument(name, "")
+        if not text:
+            return None
+        if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
+            raise BadCommand(f"{name} has to be a number of up to {_MAX_DIGITS} digits, not {text[:20]!r}.")
+        return int(text)
+
+
+def _line(event: Event) -> bytes:
+    fields = {
+        "offset": event.offset,
+        "at_ms": event.at_ms,
+        "actor": event.actor,
+        "activity": event.activity,
+        "kind": event.kind,
+        "version": event.version,
+        "body": msgspec.Raw(event.body or b"null"),
+    }
+    return msgspec.json.encode(fields) + b"\n"
+
+
+def _field(body: bytes, name: str) -> str:
+    try:
+        fields: Any = json.loads(body or b"{}")
+        value = fields[name]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        value = None
+    if not isinstance(value, str):
+        raise BadCommand(f'The body has to be JSON with a text field "{name}".')
+    return value
