@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import msgspec
 
 from tools.sample_room import ADA, sample
 from wslive.activities import BUILT_IN
 from wslive.activities.chat.model import OWN_LINES
 from wslive.activities.poll.model import MAX_OPTIONS
+from wslive.cli import main as main_command
 from wslive.core import room, room_messages, text
 from wslive.core.activity import HISTORY_ENTRIES, CommandSpec, EventSpec
 from wslive.core.errors import refusals
@@ -91,6 +93,17 @@ def settings() -> Iterator[tuple[str, ...]]:
         yield f"`{field.name}`", _default(field.default), _unit(field.name, field.default), sentences[field.name]
 
 
+def cli() -> Iterator[tuple[str, ...]]:
+    """Every option of every command that is not hidden."""
+    yield "command", "option", "default", "meaning"
+    for name, command in main_command.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                written = option.opts[0] + (f" {option.metavar}" if option.metavar else "")
+                default = f"`{option.default}`" if option.show_default else "—"
+                yield f"`wslive {name}`", f"`{written}`", default, " ".join((option.help or "").split())
+
+
 def limits() -> Iterator[tuple[str, ...]]:
     """What a client may count on, and what it may not exceed."""
     default = ServerSettings()
@@ -126,6 +139,7 @@ def limits() -> Iterator[tuple[str, ...]]:
 
 
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
+    "cli": cli,
     "close codes": close_codes,
     "refusals": refusal_codes,
     "events": event_kinds,

@@ -13,7 +13,7 @@ from wslive.activities import BUILT_IN
 from wslive.core.commands import Command
 from wslive.core.events import Event, next_event
 from wslive.core.roles import HOST_ACTOR, Role, Who
-from wslive.core.room import Room, apply, decide
+from wslive.core.room import Registry, Room, apply, decide
 
 HOST = Who(HOST_ACTOR, Role.HOST)
 LEDGER = Who(HOST_ACTOR, Role.HOST, ledger=True)
@@ -49,9 +49,9 @@ _STEPS: list[_Step] = [
 class Recorder:
     """A room, and what brought it there."""
 
-    def __init__(self) -> None:
-        """Start with an empty log."""
-        self.room = Room(EPOCH, {a.kind: a for a in BUILT_IN})
+    def __init__(self, registry: Registry | None = None) -> None:
+        """Start with an empty log; the activities are the built-in ones, or those given."""
+        self.room = Room(EPOCH, {a.kind: a for a in BUILT_IN} if registry is None else registry)
         self.events: list[Event] = []
 
     def do(self, who: Who, activity: int, kind: str, body: object, ref: str | None = None) -> Event:

@@ -1,0 +1,286 @@
+"""The pages of docs/ and the README are true: names, paths and links exist, and what is shown as code runs.
+
+docs/protocol.md has a test file of its own, `test_docs_protocol.py`.
+"""
+
+import ast
+import inspect
+import json
+import re
+import sqlite3
+import sys
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+import wslive
+from tools import docs
+from tools.sample_room import ADA, BOB, HOST, VIEWER, Recorder
+from wslive.cli import main
+from wslive.core.activity import Activity
+from wslive.core.errors import BadCommand
+from wslive.core.events import Head, next_event
+from wslive.core.room import replay
+from wslive.core.room_view import changes, snapshot
+from wslive.core.view import patch
+from wslive.eventlog.base import RoomRecord
+from wslive.eventlog.sqlite import SqliteLog
+from wslive.server.settings import ServerSettings
+
+ROOT = docs.DOCS.parent
+PAGES = sorted([ROOT / "README.md", *docs.DOCS.rglob("*.md")])
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def each_page(test: Callable[..., None]) -> Callable[..., None]:
+    return pytest.mark.parametrize("page", PAGES, ids=name_of)(test)
+
+
+def fences(text: str, language: str) -> list[str]:
+    """The code blocks of one kind."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def code_spans(text: str) -> Iterator[str]:
+    """What stands between code marks in running text."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+
+
+def anchors(page: Path) -> set[str]:
+    """Where links into a page can lead: its headings, and the anchors set by hand."""
+    text = page.read_text("utf-8")
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    plain = (re.sub(r"[^\w\s-]", "", heading.lower()).strip().replace(" ", "-") for heading in headings)
+    return {*plain, *re.findall(r'<a id="([^"]+)"', text)}
+
+
+# ── all pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@each_page
+def test_what_the_code_can_tell_is_as_the_code_tells_it(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert docs.filled(text) == text, "the code has changed: run `python -m tools.docs`"
+
+
+@each_page
+def test_every_link_between_the_pages_leads_somewhere(page: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"https?:", target):
+            continue
+        file, _, anchor = target.partition("#")
+        found = (page.parent / file).resolve() if file else page
+        if found.suffix == ".png":
+            continue  # made by a script
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found), target
+
+
+@each_page
+def test_every_path_of_this_repository_that_is_named_exists(page: Path) -> None:
+    named = [
+        span
+        for span in code_spans(page.read_text("utf-8"))
+        if re.match(r"(wslive|tests|tools|notebooks|docs|binder)/", span) and "hands" not in span
+    ]
+    missing = [span for span in named if not list(ROOT.glob(span.rstrip("/")))]
+    assert missing == []
+
+
+@each_page
+def test_every_python_block_can_be_parsed(page: Path) -> None:
+    for block in fences(page.read_text("utf-8"), r"python[\w ]*"):
+        compile(block, str(page), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_every_note_on_a_decision_says_all_four_things() -> None:
+    notes = sorted(docs.DOCS.glob("decisions/[0-9]*.md"))
+    assert [int(note.name[:4]) for note in notes] == list(range(1, len(notes) + 1))
+    for note in notes:
+        text = note.read_text("utf-8")
+        assert text.startswith(f"# {int(note.name[:4])}. "), note.name
+        for part in ("**Problem.**", "**Facts.**", "**Decision.**", "**Consequences.**"):
+            assert text.count(part) == 1, (note.name, part)
+
+
+# ── glossary and architecture ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_glossary_has_every_word_of_the_house_once() -> None:
+    page = (docs.DOCS / "glossary.md").read_text("utf-8")
+    words = re.findall(r'^\| <a id="([\w-]+)"></a>\*\*([\w -]+)\*\* \|', page, re.MULTILINE)
+    assert all(anchor.replace("-", " ") in (word, word.replace("-", " "), word.split()[-1]) for anchor, word in words)
+    terms = [word for _, word in words]
+    assert len(set(terms)) == len(terms)
+    house = """room participant host viewer connection node activity stage poll option ballot vote round tally command
+    event offset epoch position reducer state view audience snapshot delta replica presence fan-out outbox conflation
+    backpressure resume ref ticket"""
+    assert set(house.split()) <= set(terms)
+
+
+def test_the_architecture_page_names_every_module_of_the_server_side() -> None:
+    page = (docs.DOCS / "architecture.md").read_text("utf-8")
+    package = ROOT / "wslive"
+    for folder in ("core", "wire", "eventlog", "server", "client"):
+        for module in (package / folder).glob("*.py"):
+            if module.stem != "__init__":
+                assert f"`{name_of(module)}`" in page, "docs/architecture.md has no row for it"
+    for folder in package.iterdir():
+        if (folder / "__init__.py").is_file():
+            assert f"`wslive/{folder.name}" in page, "docs/architecture.md has no row for it"
+
+
+# ── operations ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_setting_has_its_sentence() -> None:
+    assert list(docs.settings_sentences()) == list(ServerSettings.__dataclass_fields__)
+
+
+def test_the_commands_on_the_operations_page_are_ones_that_the_program_takes() -> None:
+    page = (docs.DOCS / "operations.md").read_text("utf-8")
+    lines = [line for block in fences(page, "bash") for line in block.splitlines() if "wslive serve" in line]
+    assert lines
+    for line in lines:
+        arguments = line.split("#")[0].split("wslive ", 1)[1].split()
+        with click.Context(main) as context:
+            name, command, rest = main.resolve_command(context, arguments)
+            assert command is not None, name
+            command.make_context(name, list(rest))
+
+
+async def test_a_backup_made_as_the_page_says_is_a_whole_store(tmp_path: Path) -> None:
+    (statement,) = re.findall(r'sqlite3 rooms\.db "(.+?)"', (docs.DOCS / "operations.md").read_text("utf-8"))
+    log = await SqliteLog.open(tmp_path / "rooms.db")
+    await log.create(RoomRecord("r", "K7M2QX", "771f2c60", b"", 0))
+    head = Head("771f2c60")
+    event = next_event(head, at_ms=1, actor="host", ref="a", activity=0, kind="room_opened", version=1, body=b"{}")
+    await log.append("r", head, [event])
+    # The server still runs, and is not asked.
+    with sqlite3.connect(tmp_path / "rooms.db") as db:
+        db.execute(statement.replace("backup.db", str(tmp_path / "backup.db")))
+    db.close()
+    await log.close()
+    backup = await SqliteLog.open(tmp_path / "backup.db")
+    try:
+        assert [record.code for record in await backup.rooms()] == ["K7M2QX"]
+        assert await backup.read("r") == [event]
+    finally:
+        await backup.close()
+
+
+# ── the recipe ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def hands() -> Iterator[Activity[Any]]:
+    """The activity of docs/adding_an_activity.md."""
+    (source,) = fences((docs.DOCS / "adding_an_activity.md").read_text("utf-8"), "python model")
+    module = types.ModuleType("hands_model")
+    sys.modules[module.__name__] = module  # msgspec looks up the annotations of a struct there
+    exec(compile(source, "adding_an_activity.md", "exec"), module.__dict__)
+    yield module.Hands()
+    del sys.modules[module.__name__]
+
+
+def test_the_activity_of_the_recipe_keeps_the_contract(hands: Activity[Any]) -> None:
+    recorder = Recorder({"hands": hands})
+    recorder.do(HOST, 0, "open_room", {"title": "Sorting 101"})
+    opened = recorder.do(HOST, 0, "open_activity", {"kind": "hands", "body": {}}).offset
+    recorder.do(ADA, 0, "join", {"name": "Ada"})
+    recorder.do(BOB, 0, "join", {"name": "Bob"})
+
+    readers = (ADA, BOB, HOST, VIEWER)
+    seen: list[dict[str, Any]] = []
+    for who, activity, kind, body in [
+        (ADA, opened, "raise_hand", {}),
+        (BOB, opened, "raise_hand", {}),
+        (ADA, 0, "rename", {"name": "Ada L."}),
+        (ADA, opened, "lower_hand", {}),
+        (ADA, opened, "raise_hand", {}),
+        (HOST, 0, "remove_person", {"person": BOB.actor}),
+    ]:
+        seen.append({who.actor: json.dumps(snapshot(recorder.room, who)) for who in readers})
+        recorder.do(who, activity, kind, body)
+    for offset, views in enumerate(seen, recorder.room.head.offset - len(seen)):
+        for who in readers:
+            resumed = patch(json.loads(views[who.actor]), changes(recorder.room, who, offset))
+            assert resumed == snapshot(recorder.room, who)
+
+    now = {who: snapshot(recorder.room, who)["activities"][str(opened)] for who in readers}
+    assert now[VIEWER] == {"kind": "hands", "count": 1}
+    assert {hand["name"] for hand in now[HOST]["hands"].values()} == {"Ada L."}
+    folded = replay(recorder.room.head.epoch, recorder.events, {"hands": hands})
+    assert snapshot(folded, HOST) == snapshot(recorder.room, HOST)
+    with pytest.raises(BadCommand):
+        recorder.do(ADA, opened, "raise_hand", {})
+
+
+def test_the_recipe_names_what_views_are_handed() -> None:
+    page = (docs.DOCS / "adding_an_activity.md").read_text("utf-8")
+    library = (ROOT / "wslive/web/lib.js").read_text("utf-8")
+    client = (ROOT / "wslive/web/client.js").read_text("utf-8")
+    (source,) = fences(page, "js view")
+    (handed,) = re.findall(r"const \{ (.+) \} = lib;", source)
+    offered = library[library.index("export function makeLib") :].partition("return {")[2].partition("};")[0]
+    assert set(handed.split(", ")) <= set(re.findall(r"\w+", offered))
+    getters = set(re.findall(r"^    (\w+): \(\) =>", library[library.index("export function activityModel") :], re.M))
+    (shown,) = re.findall(r'const SHOWN =\s+"([^"]+)"', client)
+    assert set(re.findall(r'get\("(\w+)"\)', page)) <= getters | set(shown.split())
+
+
+# ── the README ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def classes_behind(name: str) -> list[type]:
+    """What the variables of the README are."""
+    from wslive.notebook.chat import HostChat
+    from wslive.notebook.participant import Participant
+    from wslive.notebook.poll import Poll
+    from wslive.notebook.room import HostRoom
+
+    return {"room": [HostRoom], "poll": [Poll], "me": [Participant], "chat": [HostChat]}[name]
+
+
+def test_the_readme_calls_nothing_that_does_not_exist() -> None:
+    blocks = fences((ROOT / "README.md").read_text("utf-8"), "python")
+    assert blocks
+    calls = 0
+    for node in ast.walk(ast.parse("\n".join(blocks))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            owner = node.value.id
+            owners = [wslive] if owner == "wslive" else classes_behind(owner)
+            assert all(inspect.getattr_static(o, node.attr, None) or hasattr(o, node.attr) for o in owners), node.attr
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
+            calls += 1
+            owner = node.func.value.id
+            found = wslive if owner == "wslive" else classes_behind(owner)[0]
+            called = inspect.getattr_static(found, node.func.attr, None) or getattr(found, node.func.attr)
+            parameters = inspect.signature(getattr(called, "function", called)).parameters
+            assert {keyword.arg for keyword in node.keywords} <= parameters.keys(), node.func.attr
+    assert calls
+
+
+def test_the_readme_is_one_page() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 90
+
+
+def test_the_readme_names_targets_of_the_makefile() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text("utf-8")))
+    assert named
+    assert named <= targets
