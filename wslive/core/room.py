@@ -22,6 +22,7 @@ from wslive.core.commands import Command
 from wslive.core.errors import (
     BadCommand,
     NotAllowed,
+    Removed,
     RoomHasEnded,
     RoomUnavailable,
     StoreTooNew,
@@ -154,12 +155,15 @@ def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
     """
     if not _REF.fullmatch(command.ref):
         raise BadCommand("A command needs a ref of 1 to 64 characters: letters, digits, - and _.")
+    is_joining = (command.activity, command.kind) == (ROOM, "join")
     if room.has_ended:
-        raise RoomHasEnded
-    if who.role is Role.PARTICIPANT and (command.activity, command.kind) != (ROOM, "join"):
+        raise RoomUnavailable if is_joining else RoomHasEnded
+    if who.role is Role.PARTICIPANT and not is_joining:
         person = room.people.get(who.actor)
-        if person is None or person.removed:  # what was on its way when the host sent them out
-            raise NotAllowed("You are not in this room (any more).")
+        if person is None:
+            raise NotAllowed("You are not in this room.")
+        if person.removed:  # on its way when the host sent them out
+            raise Removed
     context = Context(who.actor, who.role, at_ms, room.people)
     if command.activity == ROOM:
         spec = COMMANDS.get(command.kind)

@@ -1,0 +1,139 @@
+"""A room with its log and without anything around it: no clock, no store, no sockets.
+
+It does with each command what the room task does: a ref that is in the log gets the same answer again; anything else
+is decided, written, and applied. Times are counted, so that every run is the same.
+"""
+
+from typing import Any
+
+import msgspec
+
+from wslive.activities import activities
+from wslive.core import room_view
+from wslive.core.commands import Command
+from wslive.core.errors import Refused
+from wslive.core.events import Event, next_event
+from wslive.core.roles import HOST_ACTOR, Role, Who
+from wslive.core.room import ROOM, Room, apply, decide, replay
+from wslive.core.view import Op, View
+from wslive.wire.codec import encode
+
+HOST = Who(HOST_ACTOR, Role.HOST)
+LEDGER = Who(HOST_ACTOR, Role.HOST, ledger=True)
+VIEWER = Who("v_1", Role.VIEWER)
+
+EPOCH = "e1"
+ALL_HISTORY = 1_000_000
+_START_MS = 1_700_000_000_000
+
+
+def person(actor: str) -> Who:
+    return Who(actor, Role.PARTICIPANT)
+
+
+class SmallRoom:
+    """A room and its log. With `chat`, activity 2 is its chat, as in every real room."""
+
+    def __init__(self, *, title: str = "Sorting 101", chat: bool = True) -> None:
+        self.room = Room(EPOCH, activities())
+        self.log: list[Event] = []
+        self.refs: dict[tuple[str, str], int] = {}
+        self.sent: list[tuple[Who, Command, int]] = []
+        self.send(HOST, "open_room", title=title)
+        if chat:
+            self.open("chat")
+
+    def send(self, who: Who, kind: str, activity: int = ROOM, /, **body: Any) -> int:
+        """Send a command with a new ref and return the offset of its event; raises a Refused."""
+        ref = f"r{len(self.sent) + 1}-{self.room.head.offset}"
+        return self.submit(who, Command(ref, activity, kind, msgspec.Raw(msgspec.json.encode(body))))
+
+    def submit(self, who: Who, command: Command) -> int:
+        known = self.refs.get((who.actor, command.ref))
+        if known is not None:
+            return known
+        at_ms = _START_MS + 1000 * self.room.head.offset
+        fact = decide(self.room, command, who, at_ms)
+        body = msgspec.json.encode(fact.body)
+        event = next_event(
+            self.room.head,
+            at_ms=at_ms,
+            actor=who.actor,
+            ref=command.ref,
+            activity=fact.activity,
+            kind=fact.kind,
+            version=fact.version,
+            body=body,
+        )
+        apply(self.room, event, fact.body)
+        self.log.append(event)
+        self.refs[who.actor, command.ref] = event.offset
+        self.sent.append((who, command, event.offset))
+        return event.offset
+
+    def refused(self, who: Who, kind: str, activity: int = ROOM, /, **body: Any) -> Refused:
+        """Send a command that has to be refused, and return the refusal."""
+        before = self.room.head
+        try:
+            offset = self.send(who, kind, activity, **body)
+        except Refused as refusal:
+            assert self.room.head == before
+            return refusal
+        raise AssertionError(f"{kind} was accepted as event {offset}")
+
+    # ── short forms ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def join(self, actor: str, name: str | None = None) -> Who:
+        who = person(actor)
+        self.send(who, "join", name=name)
+        return who
+
+    def open(self, kind: str, /, *, keep_open: bool = False, **body: Any) -> int:
+        return self.send(HOST, "open_activity", kind=kind, body=body, keep_open=keep_open)
+
+    def poll(self, *options: str, keep_open: bool = False, **body: Any) -> int:
+        body = {"question": "Which sort is stable?", "options": list(options or ("quick", "merge", "heap")), **body}
+        return self.open("poll", keep_open=keep_open, **body)
+
+    def vote(self, who: Who, poll: int, *options: str, round: int | None = None) -> int:
+        round = self.state(poll).round if round is None else round
+        return self.send(who, "cast_vote", poll, round=round, options=list(options))
+
+    def state(self, activity: int) -> Any:
+        return self.room.activities[activity].state
+
+    # ── what readers see ──────────────────────────────────────────────────────────────────────────────────────
+
+    def view(self, who: Who) -> View:
+        """The reader's whole view, as it looks after a journey over the wire."""
+        view: View = plain(room_view.snapshot(self.room, who, ALL_HISTORY))
+        return view
+
+    def seen(self, who: Who, activity: int) -> View:
+        """The reader's view of one activity."""
+        view: View = self.view(who)["activities"][str(activity)]
+        return view
+
+    def mine(self, who: Who, activity: int) -> Any:
+        return self.view(who)["me"]["activities"].get(str(activity))
+
+    def changes(self, who: Who, after: int) -> list[Op]:
+        return over_the_wire(room_view.changes(self.room, who, after))
+
+    def folded(self) -> "SmallRoom":
+        """The same room, folded from its log as it would be read from a disk."""
+        other = object.__new__(SmallRoom)
+        log = [msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) for event in self.log]
+        other.room = replay(EPOCH, log, activities())
+        other.log, other.refs, other.sent = log, dict(self.refs), list(self.sent)
+        return other
+
+
+def plain(view: Any) -> Any:
+    """A view as the JSON data that a client has."""
+    return msgspec.json.decode(encode(view))
+
+
+def over_the_wire(ops: list[Op]) -> list[Op]:
+    """Operations as a client has them: decoded, and sharing nothing with the room or with other readers."""
+    return msgspec.json.decode(encode(ops), type=list[Op])
