@@ -125,7 +125,7 @@ def _is_function(element: ElementTree.Element) -> bool:
     if element.tag in ("msub", "msup", "msubsup", "munder") and len(element):
         return _is_function(element[0])
     text = element.text or ""
-    return element.tag == "mi" and len(text) > 1 and text.isalpha()
+    return element.tag in ("mi", "mo") and len(text) > 1 and text.isalpha()
 
 
 # ── plain text ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -143,14 +143,14 @@ def _row(parent: ElementTree.Element) -> str:
         piece = _written(child)
         if function and piece.startswith("("):  # sin(x), but a + (b)
             written = written.rstrip()
-        function = child.tag == "mi" and _is_function(child)
+        function = _is_function(child)
         if child.tag == "mo" and piece in _SPACED:
             # A sign in front of a number is no operator between two.
             unary = not written or written[-1] in "(, " or written[-1] in _SPACED
             written += piece if unary else f" {piece} "
         elif child.tag == "mo" and piece in ",;":
             written += piece + " "
-        elif function:  # log, sin
+        elif function:
             written += f" {piece} "
         else:
             written += piece
