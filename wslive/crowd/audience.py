@@ -81,6 +81,7 @@ class Crowd:
             NotConnected: No wslive server answers there now. (Once there was one, everybody waits for it.)
         """
         await fetch_json(self._company.server, f"/r/{self._company.code}/about")
+        self._company.ledger.open()
         loop = asyncio.get_running_loop()
         timer = None if duration_s is None else loop.call_later(duration_s, self.stop)
         try:

@@ -21,16 +21,22 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """A file of entries; without a path they are only counted by others."""
+    """A file of entries; without a path nothing is written."""
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        """Name the file; `open` makes it."""
+        self._path = path
+        self._file: BinaryIO | None = None
+
+    def open(self) -> None:
         """Begin, or go on at the end of a file that is there.
 
         Raises:
             OSError: The file cannot be written.
         """
-        # Unbuffered: a line that was written is the system's, whatever becomes of this process.
-        self._file: BinaryIO | None = None if path is None else open(path, "ab", buffering=0)
+        if self._path is not None:
+            # Unbuffered: a line that was written is the system's, whatever becomes of this process.
+            self._file = open(self._path, "ab", buffering=0)
 
     def note(self, entry: Entry) -> None:
         """Write an entry down."""

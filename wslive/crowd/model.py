@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 from dataclasses import dataclass
 
 from wslive.core.text import MAX_LINE_CHARS
@@ -80,7 +81,7 @@ class Mind:
     """What one person draws."""
 
     def __init__(
-        self, behaviour: Behaviour, seed: int, number: int, leaning: str | None, lines: tuple[str, ...]
+        self, behaviour: Behaviour, seed: int, number: int, leaning: str | None = None, lines: tuple[str, ...] = ()
     ) -> None:
         """Make person `number` of the crowd that `seed` makes."""
         self.behaviour = behaviour
@@ -174,10 +175,9 @@ class Mind:
         others = [text for id, text in question.options if text not in own] or own
         words = {"mine": own[0], "other": rng.choice(others), "name": last_speaker.removesuffix(SYNTHETIC)}
         known = [line for line in (CHANGED if changed else self._lines) if last_speaker or "{name}" not in line]
-        template = rng.choice(known)
-        for name, word in words.items():  # str.format would trip over braces in an option's formula
-            template = template.replace(f"{{{name}}}", word)
-        return template if len(template) <= MAX_LINE_CHARS else "That is a long one."
+        # In one pass: an option may be a formula with braces of its own.
+        line = re.sub("{(mine|other|name)}", lambda gap: words[gap[1]], rng.choice(known))
+        return line if len(line) <= MAX_LINE_CHARS else "That is a long one."
 
     def _of(self, question: Question) -> random.Random:
         return self._answers.setdefault(question.key, self._stream(question.key))
