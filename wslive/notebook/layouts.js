@@ -5,7 +5,7 @@ const CONFIRM_WITHIN_MS = 4_000;
 
 /** Draw `about.part`; returns a function that ends it. */
 export function draw(context) {
-  const parts = { poll: activity, chat: activity, people: peoplePart, room: roomPart, me: mePart };
+  const parts = { poll: activity, chat: activity, people: peoplePart, room: roomPart, me: mePart, figure: figurePart };
   return parts[context.about.part](context);
 }
 
@@ -225,5 +225,37 @@ function mePart(context) {
   const ends = [follow(live, redraw), questions(context, stage, "No question yet. It appears here when the host asks one."), chatBox(context, chat)];
   return () => {
     for (const end of ends) end();
+  };
+}
+
+// ── a chart that a function in the kernel makes ─────────────────────────────────────────────────────────────────
+
+function figurePart({ el, lib, kernel }) {
+  const model = kernel()?.model;
+  const box = lib.h("div.wslive-figure");
+  el.append(box);
+  let queued = false;
+  let plotly = null;
+  const draw = async () => {
+    queued = false;
+    const { data, layout = {} } = model.get("figure");
+    if (!data || !box.clientWidth) return; // not made yet, or folded away
+    plotly = await lib.plotly();
+    const sized = { ...layout, width: box.clientWidth, autosize: false };
+    await plotly.react(box, data, sized, { displaylogo: false, displayModeBar: false });
+  };
+  const queue = () => {
+    if (queued || !model) return;
+    queued = true;
+    requestAnimationFrame(draw);
+  };
+  const observer = new ResizeObserver(queue);
+  observer.observe(box);
+  model?.on("change:figure", queue);
+  queue();
+  return () => {
+    observer.disconnect();
+    model?.off("change:figure", queue);
+    plotly?.purge(box);
   };
 }

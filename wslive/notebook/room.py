@@ -10,12 +10,15 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from wslive.client.http import fetch, fetch_json
-from wslive.core.errors import PollHasBallots
+from wslive.core.errors import NotAllowed, PollHasBallots, UnknownActivity
 from wslive.core.roles import Role
 from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
 from wslive.core.view import View
-from wslive.notebook import keys
+from wslive.crowd import Behaviour, Crowd
+from wslive.crowd.model import SYNTHETIC
+from wslive.notebook import charts, keys
 from wslive.notebook.calls import blocking
+from wslive.notebook.charts import LiveChart
 from wslive.notebook.chat import HostChat
 from wslive.notebook.live import TIMEOUT_S, Live, count, shown_time
 from wslive.notebook.local_server import ServerAt
@@ -158,6 +161,31 @@ class HostRoom(Live, Shown):
         """Ask the server at which addresses others reach it already."""
         self._set_links((await fetch_json(self.server, "/api/server"))["audience"])
 
+    @blocking
+    async def rehearse(self, size: int = 20, *, seconds: float = 15.0, seed: int = 42) -> None:
+        """Let a synthetic audience in, which joins, votes and chats like people, and wait until it has gone.
+
+        Everybody in it is called "… (synthetic)", and it comes only while no people are here.
+
+        Args:
+            size: How many.
+            seconds: For how long.
+            seed: The same seed answers the same.
+
+        Raises:
+            NotAllowed: There are people in this room.
+        """
+        names = self.connection.replica.view["people"]["names"].values()
+        people = [person for person in names if not person["name"].endswith(SYNTHETIC)]
+        if people:
+            raise NotAllowed(
+                f"{count(len(people), 'person is', 'people are')} in this room: answers of a rehearsal would mix with "
+                "theirs. Rehearse in a room of its own: wslive.host(…, new=True)."
+            )
+        # Sixty seconds of a lively hall, in the time there is.
+        behaviour = Behaviour(pace=max(1.0, 60.0 / seconds), leave_mean_s=3600.0)
+        await Crowd(self.server, self.code, size, seed, behaviour=behaviour).run(seconds)
+
     # ── keeping and ending ────────────────────────────────────────────────────────────────────────────────────────
 
     @blocking
@@ -212,14 +240,46 @@ class HostRoom(Live, Shown):
         self.reactions.add(name, lambda: call(self), lambda: (self.connection.replica.offset, self.online))
         return call
 
+    # ── charts ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def chart(self, make: Callable[[HostRoom], Any]) -> LiveChart:
+        """A chart of one's own that updates by itself; a decorator.
+
+        Args:
+            make: Called with this room now and after each change; returns a Plotly figure or its dictionary. A
+                function of the same name replaces the earlier one. Exceptions show below the cell.
+        """
+        return self._chart(f"chart {make.__module__}.{make.__qualname__}", make.__name__, make)
+
+    def votes_over_time(self, poll: Poll | None = None) -> LiveChart:
+        """How the ballots of a poll (the one on stage without it) came in, one line an option."""
+        poll = poll or self.stage or next(iter(reversed(self.polls)), None)
+        if poll is None:
+            raise UnknownActivity("Nothing has been asked in this room yet.")
+        return self._chart(f"votes over time {poll.id}", "votes_over_time", charts.votes_over_time(poll))
+
+    def chat_activity(self) -> LiveChart:
+        """Chat lines a minute."""
+        return self._chart("chat activity", "chat_activity", charts.chat_activity)
+
+    def presence(self) -> LiveChart:
+        """How many people are here, from now on."""
+        return self._chart("presence", "presence", charts.presence())
+
+    def _chart(self, key: str, name: str, make: Callable[[HostRoom], Any]) -> LiveChart:
+        made = charts.LiveChart(self, name, make)
+        self._parts[key] = made
+        self.reactions.add(key, made.draw, lambda: (self.connection.replica.offset, self.online))
+        return made
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
+
     async def events(self, activity: int | None = None, *, timeout_s: float = TIMEOUT_S) -> list[View]:
         """The log as plain data: offset, at_ms, actor, activity, kind, version, body."""
         query = "" if activity is None else f"?activity={activity}"
         path = f"/api/rooms/{self.code}/events{query}"
         lines = await fetch(self.server, path, bearer=self._host_key, timeout_s=timeout_s)
         return [json.loads(line) for line in lines.splitlines()]
-
-    # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def saved_html(self) -> str:
         """What a saved notebook shows: the title, how many people, the polls; no names, no lines."""

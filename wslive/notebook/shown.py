@@ -13,6 +13,7 @@ One output carries all of it, and each front end takes what it understands first
 from __future__ import annotations
 
 import sys
+import threading
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,6 +22,8 @@ from wslive.notebook.keys import ipython
 if TYPE_CHECKING:
     from wslive.notebook.live import Live
     from wslive.notebook.widget import RoomWidget
+
+_making = threading.Lock()
 
 MIME = "application/vnd.wslive.v1+json"
 
@@ -45,9 +48,10 @@ class Shown:
         """The live view as an ipywidget (always the same one), for `HBox`, `GridBox`, `observe` and `link`."""
         from wslive.notebook.widget import RoomWidget
 
-        if self._widget is None:
-            self._widget = RoomWidget(self.live, self.part, self.id)
-        return self._widget
+        with _making:  # a callback may want it at the same moment as a cell
+            if self._widget is None:
+                self._widget = RoomWidget(self.live, self.part, self.id)
+            return self._widget
 
     def saved_html(self) -> str:
         """What a saved notebook shows."""

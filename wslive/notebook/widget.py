@@ -76,6 +76,7 @@ class RoomWidget(anywidget.AnyWidget):
     activity = traitlets.Unicode().tag(sync=True)
     invite = traitlets.Dict().tag(sync=True)
     resumed = traitlets.Unicode().tag(sync=True)
+    figure = traitlets.Dict().tag(sync=True)
 
     def __init__(self, live: Live, part: str, activity: int) -> None:
         """Show a part of what `live` sees."""
