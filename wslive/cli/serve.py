@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 import click
 
 from wslive.cli import tuning
+from wslive.cli.signals import asked_to_end
 from wslive.core.errors import PortInUse
 from wslive.eventlog.base import EventLog
 from wslive.eventlog.memory import MemoryLog
@@ -102,11 +102,11 @@ async def _started(settings: ServerSettings, log: EventLog) -> Server:
 
 
 async def _until_the_end(server: Server, place: str, *, greeting: str, own: bool = False) -> None:
-    with _findable(server, place, own=own), _signals() as stop:
+    with _findable(server, place, own=own), asked_to_end() as asked:
         tuning.allow_many_sockets()
         tuning.settle()
         click.echo(greeting)
-        ends = [asyncio.create_task(event.wait()) for event in (stop, server.idle)]
+        ends = [asyncio.create_task(event.wait()) for event in (asked, server.idle)]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in ends:
             end.cancel()
@@ -132,31 +132,6 @@ def _findable(server: Server, place: str, *, own: bool) -> Iterator[None]:
         yield
     finally:
         discovery.remove(file)
-
-
-@contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """An event that Ctrl-C, SIGTERM or a closed terminal sets; a second Ctrl-C ends the process at once."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    # Under nohup a hang-up is ignored; it must stay so.
-    caught = [s for s in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", None)) if s and _is_ours(s)]
-
-    def note(number: signal.Signals) -> None:
-        stop.set()
-        loop.remove_signal_handler(number)
-
-    try:
-        for number in caught:
-            loop.add_signal_handler(number, note, number)
-    except NotImplementedError:  # Windows
-        for number in caught:
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
-    yield stop
-
-
-def _is_ours(number: signal.Signals) -> bool:
-    return signal.getsignal(number) is not signal.SIG_IGN
 
 
 def _secret(store: Path) -> Path:
