@@ -7,8 +7,9 @@ import errno
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -20,6 +21,7 @@ from wslive.server import api, http
 from wslive.server.access import signer
 from wslive.server.admission import Door
 from wslive.server.context import Context
+from wslive.server.echo import EchoHandler
 from wslive.server.network import EVERYWHERE, Network, base_url
 from wslive.server.node import Node
 from wslive.server.origins import Gate
@@ -35,6 +37,22 @@ _FAREWELL_S = 2.0
 _MAX_MESSAGE_BYTES = 1024 * 1024
 
 
+class Extension(Protocol):
+    """Something that is served beside wslive's own pages and WebSocket, to the audience too."""
+
+    def mount(self, context: Context) -> None:
+        """Take the parts of the server that it belongs to."""
+        ...
+
+    def routes(self) -> list[Any]:
+        """Its routes, as Tornado takes them."""
+        ...
+
+    async def close(self) -> None:
+        """End what it runs by itself; its connections are gone."""
+        ...
+
+
 class Server:
     """One server on one port.
 
@@ -43,7 +61,7 @@ class Server:
         idle: Set when nobody has been connected for `settings.idle_end_s`.
     """
 
-    def __init__(self, settings: ServerSettings, log: EventLog) -> None:
+    def __init__(self, settings: ServerSettings, log: EventLog, extensions: Sequence[Extension] = ()) -> None:
         """Wire the parts; `start` opens the port. The log is closed by `stop`.
 
         Raises:
@@ -58,6 +76,9 @@ class Server:
         door = Door(self._node, signer(settings))
         self._network = Network(settings, gate, self._audience_server)
         self._context = Context(settings, self._node, door, gate, self._network, self.hosting_token)
+        self._extensions = extensions
+        for extension in extensions:
+            extension.mount(self._context)
         self._http: HTTPServer | None = None
         self._upkeep: asyncio.Task[None] | None = None
         self.port = settings.port
@@ -96,7 +117,7 @@ class Server:
                 ) from None
             raise PortInUse(f"Cannot listen on {host}:{self.settings.port}: {error.strerror}.") from None
         self.port = self._network.port = sockets[0].getsockname()[1]
-        self._http = self._serve(_routes(self._context, audience_only=False))
+        self._http = self._serve(audience_only=False)
         self._http.add_sockets(sockets)
         self._context.busy_at_s = time.monotonic()
         self._upkeep = asyncio.create_task(self._sweep(), name="upkeep")
@@ -122,6 +143,8 @@ class Server:
         if self._http is not None:
             await self._http.close_all_connections()
         await self._network.close_all_connections()
+        for extension in self._extensions:
+            await extension.close()
         await self._log.close()
 
     async def _sweep(self) -> None:
@@ -136,11 +159,14 @@ class Server:
                 self.idle.set()
 
     def _audience_server(self) -> HTTPServer:
-        return self._serve(_routes(self._context, audience_only=True))
+        return self._serve(audience_only=True)
 
-    def _serve(self, routes: list[Any]) -> HTTPServer:
+    def _serve(self, *, audience_only: bool) -> HTTPServer:
         application = Application(
-            routes,
+            [
+                *_routes(self._context, audience_only=audience_only),
+                *(route for extension in self._extensions for route in extension.routes()),
+            ],
             websocket_ping_interval=self.settings.ping_interval_s,
             websocket_ping_timeout=self.settings.ping_interval_s,
             websocket_max_message_size=_MAX_MESSAGE_BYTES,
@@ -169,6 +195,7 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
         (rf"/r/{code}/qr\.svg", http.QrHandler, own),
         (r"/static/([A-Za-z0-9_./-]+)", http.FileHandler, own),
         (r"/ws", SocketHandler, {**own, "audience_only": audience_only}),
+        (r"/echo", EchoHandler, own),
         (r"/health", http.HealthHandler, own),
     ]
     if audience_only:

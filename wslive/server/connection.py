@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Protocol
-
-from tornado.iostream import IOStream
 
 from wslive.core.errors import (
     InvalidToken,
@@ -30,7 +29,7 @@ from wslive.server.access import READ, Claims
 from wslive.server.admission import Door, check
 from wslive.server.fanout import Member
 from wslive.server.node import LiveRoom
-from wslive.server.outbox import Flusher, Outbox, text_frame
+from wslive.server.outbox import WayOut, text_frame
 from wslive.server.room_task import Outcome
 from wslive.server.settings import ServerSettings
 from wslive.wire import messages
@@ -49,9 +48,8 @@ _MAX_REASON_BYTES = 123
 class Socket(Protocol):
     """What a handler offers."""
 
-    @property
-    def stream(self) -> IOStream:
-        """The stream below the WebSocket."""
+    def outbox(self, *, on_drained: Callable[[], None], on_full: Callable[[], None]) -> WayOut:
+        """The way out; see `outbox.Outbox` for the two calls."""
         ...
 
     def close(self, code: int, reason: str) -> None:
@@ -67,7 +65,6 @@ class Connection:
         door: Door,
         socket: Socket,
         settings: ServerSettings,
-        flusher: Flusher,
         ticket: Claims | None,
         *,
         audience_only: bool,
@@ -80,13 +77,7 @@ class Connection:
         self._ticket = ticket
         self._audience_only = audience_only
         self._session = Session(settings.max_frame_bytes)
-        self._outbox = Outbox(
-            socket.stream,
-            flusher,
-            max_bytes=settings.max_outbox_bytes,
-            on_drained=self._drained,
-            on_full=lambda: self.close(CloseCode.SLOW_READER),
-        )
+        self._outbox = socket.outbox(on_drained=self._drained, on_full=lambda: self.close(CloseCode.SLOW_READER))
         self._is_closing = False
         self._member: Member | None = None
         self._live: LiveRoom | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Protocol
 
 from wslive.server.admission import Door
-from wslive.server.connection import Connection
 from wslive.server.network import Network
 from wslive.server.node import Node
 from wslive.server.origins import Gate
@@ -14,6 +14,29 @@ from wslive.server.outbox import Flusher
 from wslive.server.settings import ServerSettings
 from wslive.server.static import StaticFiles
 from wslive.wire.close_codes import CloseCode
+
+
+class Peer(Protocol):
+    """Something that is connected: a participant's WebSocket, or anything else that takes one of the connections."""
+
+    opened_at_s: float
+
+    @property
+    def is_waiting_for_hello(self) -> bool:
+        """Whether it has not said yet who it is, and has to soon."""
+        ...
+
+    def close(self, code: CloseCode) -> None:
+        """Close it with a code of ours."""
+        ...
+
+    def say_bye(self, spread_s: float) -> None:
+        """The server goes down: close it, and let it come back within that time."""
+        ...
+
+    def abort(self) -> None:
+        """Cut it; it has to be `disconnected` soon after."""
+        ...
 
 
 class Context:
@@ -31,19 +54,19 @@ class Context:
         self.hosting_token = hosting_token
         self.flusher = Flusher()
         self.files = StaticFiles()
-        self.connections: set[Connection] = set()
+        self.connections: set[Peer] = set()
         self.all_gone = asyncio.Event()
         """Set while nobody is connected."""
         self.all_gone.set()
         self.busy_at_s = time.monotonic()
         """When somebody was last connected, on the monotonic clock."""
 
-    def connected(self, connection: Connection) -> None:
+    def connected(self, connection: Peer) -> None:
         """A connection began."""
         self.connections.add(connection)
         self.all_gone.clear()
 
-    def disconnected(self, connection: Connection) -> None:
+    def disconnected(self, connection: Peer) -> None:
         """A connection ended."""
         self.connections.discard(connection)
         if not self.connections:

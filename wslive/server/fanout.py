@@ -21,7 +21,7 @@ from wslive.core.roles import Role, Who
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.view import Op
 from wslive.server.frames import DeltaFrames
-from wslive.server.outbox import Outbox, text_frame
+from wslive.server.outbox import WayOut, text_frame
 from wslive.server.settings import ServerSettings
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
@@ -38,7 +38,7 @@ class Member:
 
     __slots__ = ("close", "missed_presence", "outbox", "position", "who")
 
-    def __init__(self, who: Who, outbox: Outbox, close: Callable[[CloseCode], None]) -> None:
+    def __init__(self, who: Who, outbox: WayOut, close: Callable[[CloseCode], None]) -> None:
         """Before the welcome it stands nowhere."""
         self.who = who
         self.outbox = outbox

@@ -19,6 +19,7 @@ import logging
 import ssl
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from tornado.iostream import IOStream, StreamClosedError
 
@@ -36,6 +37,38 @@ def text_frame(payload: bytes) -> bytes:
     if size < 65536:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def unframed(frame: bytes) -> bytes:
+    """The payload of what `text_frame` made, for a way out that is no WebSocket."""
+    size = frame[1]
+    return frame[2 if size < 126 else 4 if size == 126 else 10 :]
+
+
+class WayOut(Protocol):
+    """What a connection and the fan-out need of an outbox, whatever carries its frames."""
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing waits. Only then another delta is posted; when it is so again, `on_drained` is called."""
+        ...
+
+    @property
+    def stuck_since_s(self) -> float | None:
+        """Since when nothing was taken while something waits (loop time); None while nothing does."""
+        ...
+
+    def post(self, frame: bytes) -> None:
+        """Send a frame, soon and in order."""
+        ...
+
+    def close(self) -> None:
+        """Send what has gathered, and drop what is posted from now on."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        ...
 
 
 class Flusher:

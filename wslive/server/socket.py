@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from tornado.iostream import IOStream
 from tornado.websocket import WebSocketHandler
 
 from wslive.core.errors import InvalidToken
 from wslive.server.access import Claims
 from wslive.server.connection import Connection
 from wslive.server.context import Context
-from wslive.server.origins import refusal_of
+from wslive.server.handshake import turn_away, turned_away
+from wslive.server.outbox import Outbox
 from wslive.wire.messages import SUBPROTOCOL, TICKET_PREFIX
 
 
@@ -27,18 +28,12 @@ class SocketHandler(WebSocketHandler):
 
     def prepare(self) -> None:
         """Admit or refuse the handshake."""
-        context = self._context
         try:
             self._ticket = self._offered_ticket()
         except InvalidToken as invalid:
-            self._turn_away(403, invalid.message)
+            turn_away(self, 403, invalid.message)
             return
-        error = refusal_of(context.gate, self.request, has_ticket=self._ticket is not None)
-        if error is not None:
-            self._turn_away(403, error)
-        elif len(context.connections) >= context.settings.max_connections:
-            self.set_header("Retry-After", "10")
-            self._turn_away(503, "This server has as many connections as it takes; try again in a moment.")
+        turned_away(self, self._context, has_ticket=self._ticket is not None)
 
     def _offered_ticket(self) -> Claims | None:
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
@@ -46,11 +41,6 @@ class SocketHandler(WebSocketHandler):
             if name.startswith(TICKET_PREFIX):
                 return self._context.door.signer.verify(name.removeprefix(TICKET_PREFIX))
         return None
-
-    def _turn_away(self, status: int, sentence: str) -> None:
-        self.set_status(status)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(sentence)
 
     def check_origin(self, origin: str) -> bool:
         """`prepare` has looked at it already, and at what Tornado does not look at."""
@@ -68,20 +58,24 @@ class SocketHandler(WebSocketHandler):
             context.door,
             self,
             context.settings,
-            context.flusher,
             self._ticket,
             audience_only=self._audience_only,
         )
         context.connected(self._connection)
         self._connection.opened()
 
-    @property
-    def stream(self) -> IOStream:
-        """The stream below the WebSocket."""
+    def outbox(self, *, on_drained: Callable[[], None], on_full: Callable[[], None]) -> Outbox:
+        """The way out: the stream below the WebSocket."""
         assert self.ws_connection is not None
         stream = self.ws_connection.stream
         assert stream is not None
-        return stream
+        return Outbox(
+            stream,
+            self._context.flusher,
+            max_bytes=self._context.settings.max_outbox_bytes,
+            on_drained=on_drained,
+            on_full=on_full,
+        )
 
     def on_message(self, message: str | bytes) -> None:
         """A frame came."""
