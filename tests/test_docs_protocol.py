@@ -11,13 +11,20 @@ from typing import Any
 
 import msgspec
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
+from tests import pages
 from tests.client.conftest import hall as hall
 from tests.client.conftest import server as server
 from tests.client.rooms import Hall, Wire
+from tests.pages import bare, code_spans, fences, tables
 from tools import docs
 from tools.sample_room import ADA, BOB, CHAT, HOST, LEDGER, POLL, VIEWER, Recorder, sample
 from wslive.activities import BUILT_IN
+from wslive.activities.chat.model import Mode
+from wslive.activities.poll.messages import Results
 from wslive.client.connection import Connection
 from wslive.client.replica import Replica
 from wslive.core import math
@@ -26,7 +33,9 @@ from wslive.core.errors import BadCommand, refusals
 from wslive.core.events import Event
 from wslive.core.room_view import snapshot
 from wslive.core.view import Op
+from wslive.server import app
 from wslive.server.app import Server
+from wslive.server.settings import ServerSettings
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import decode_client, decode_server, encode
@@ -38,40 +47,9 @@ CLIENT_MESSAGES = {type.__struct_config__.tag: type for type in messages.ClientM
 SERVER_MESSAGES = {type.__struct_config__.tag: type for type in messages.ServerMessage.__args__}
 
 
-# ── reading the page ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def section(title: str) -> str:
-    """What stands under a heading, its sub-headings included."""
-    match = re.search(rf"^(#+) {re.escape(title)}$", PAGE, re.MULTILINE)
-    assert match, f"no heading {title!r}"
-    rest = PAGE[match.end() :]
-    end = re.search(rf"^#{{1,{len(match[1])}}} ", rest, re.MULTILINE)
-    return rest[: end.start()] if end else rest
-
-
-def tables(text: str) -> Iterator[list[dict[str, str]]]:
-    """The tables in a text, each a list of rows by column heading."""
-    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
-        heads, _, *rows = [
-            [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block.strip().split("\n")
-        ]
-        yield [dict(zip(heads, row, strict=True)) for row in rows]
-
-
-def fences(language: str, text: str = PAGE) -> list[str]:
-    """The code blocks of one kind."""
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def bare(cell: str) -> str:
-    """A cell without its code marks."""
-    return cell.strip("`")
-
-
-def names(cell: str) -> set[str]:
-    """What stands between code marks in a cell."""
-    return set(re.findall(r"`([^`]+)`", cell))
+    """What stands under a heading of the page."""
+    return pages.section(PAGE, title)
 
 
 # ── messages ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,7 +79,7 @@ def test_the_fields_of_a_message_and_their_defaults_are_those_of_the_code(tag: s
 
 @pytest.mark.parametrize(("tag", "type"), CLIENT_MESSAGES.items())
 def test_each_message_of_the_client_has_examples_that_the_server_understands(tag: str, type: type) -> None:
-    examples = fences("json client", section(f"`{tag}`"))
+    examples = fences(section(f"`{tag}`"), "json client")
     assert examples
     for example in examples:
         message = decode_client(example)
@@ -111,7 +89,7 @@ def test_each_message_of_the_client_has_examples_that_the_server_understands(tag
 
 @pytest.mark.parametrize(("tag", "type"), SERVER_MESSAGES.items())
 def test_each_message_of_the_server_has_examples_just_as_the_server_writes_them(tag: str, type: type) -> None:
-    examples = fences("json server", section(f"`{tag}`"))
+    examples = fences(section(f"`{tag}`"), "json server")
     assert examples
     for example in examples:
         message = decode_server(example)
@@ -121,11 +99,11 @@ def test_each_message_of_the_server_has_examples_just_as_the_server_writes_them(
 
 def test_every_example_frame_stands_in_the_section_of_its_message() -> None:
     for kind, types in (("json client", CLIENT_MESSAGES), ("json server", SERVER_MESSAGES)):
-        assert len(fences(kind)) == sum(len(fences(kind, section(f"`{tag}`"))) for tag in types)
+        assert len(fences(PAGE, kind)) == sum(len(fences(section(f"`{tag}`"), kind)) for tag in types)
 
 
 def test_the_operations_are_those_of_the_code() -> None:
-    written = {bare(row["op"]): names(row["fields"]) for row in next(tables(section("Operations")))}
+    written = {bare(row["op"]): set(code_spans(row["fields"])) for row in next(tables(section("Operations")))}
     assert written == {
         op.__struct_config__.tag: {field.encode_name for field in msgspec.structs.fields(op)} for op in Op.__args__
     }
@@ -145,7 +123,7 @@ def body_is_whole(body: Any, optional: str, spec: CommandSpec) -> None:
     """Every field of the body is in the example, and those that may be left out are named."""
     fields = msgspec.structs.fields(spec.type)
     assert list(body) == [field.encode_name for field in fields]
-    assert names(optional) == {field.encode_name for field in fields if not field.required}
+    assert set(code_spans(optional)) == {field.encode_name for field in fields if not field.required}
 
 
 def test_every_command_has_a_row_and_no_other_has() -> None:
@@ -232,14 +210,44 @@ def test_the_tables_of_the_view_have_every_path_and_no_other() -> None:
     for rows in tables(section("The view")):
         head = next(iter(rows[0]))
         if head.startswith("path"):
-            below = "".join(f"{name}." for name in names(head))
+            below = "".join(f"{name}." for name in code_spans(head))
             written |= {below + bare(row[head]) for row in rows}
     assert written == {path for view in views() for path in paths(view)}
 
 
 def test_the_pieces_of_a_formula_are_those_that_the_server_makes() -> None:
-    (example,) = fences("json view", section("Formulas"))
+    (example,) = fences(section("Formulas"), "json view")
     assert json.loads(example) == math.segments("Is $n^2$ fast?")
+
+
+def audiences(kind: str) -> set[str]:
+    """Every audience that an activity of this kind has had in the room of the examples, and in its variations."""
+    found: set[str] = set()
+
+    def note(recorder: Recorder) -> None:
+        for rules, state in recorder.room.activities.values():
+            if rules.kind == kind:
+                found.update(rules.audience(state, who).name for who in (ADA, BOB, HOST, LEDGER, VIEWER))
+
+    for mode in ("on", "off", "to_host"):
+        recorder = sample()
+        recorder.do(HOST, CHAT, "set_chat", {"mode": mode, "paused": False})
+        note(recorder)
+    for results in ("live", "after_vote", "after_close", "host_only"):
+        recorder = sample()
+        body = {"question": "Tabs?", "options": ["yes", "no"], "results": results}
+        poll = recorder.do(HOST, 0, "open_activity", {"kind": "poll", "body": body}).offset
+        recorder.do(ADA, poll, "cast_vote", {"round": 1, "options": ["o1"]})
+        note(recorder)
+        recorder.do(HOST, poll, "close", {})
+        note(recorder)
+    return found
+
+
+@pytest.mark.parametrize(("kind", "title"), [("poll", "A poll"), ("chat", "A chat")])
+def test_the_audiences_of_an_activity_are_those_of_its_rules(kind: str, title: str) -> None:
+    (rows,) = (table for table in tables(section(title)) if "audience" in table[0])
+    assert {bare(row["audience"]) for row in rows} == audiences(kind)
 
 
 # ── codes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,8 +255,76 @@ def test_the_pieces_of_a_formula_are_those_that_the_server_makes() -> None:
 
 def test_every_close_code_that_the_text_names_exists() -> None:
     bounds = {"4000", "4499", "4500", "4999"}
-    text = re.sub(r"^```.*?^```", "", PAGE, flags=re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"\b4\d{3}\b", text)) - bounds <= {str(code.value) for code in CloseCode}
+    assert set(re.findall(r"\b4\d{3}\b", pages.prose(PAGE))) - bounds <= {str(code.value) for code in CloseCode}
+
+
+async def refused_hello(server: Server, hello: dict[str, Any]) -> tuple[str, int | None]:
+    """The code of the refusal, and the close code after it."""
+    url = server.url.replace("http", "ws", 1) + "/ws"
+    async with connect(url, subprotocols=[Subprotocol(messages.SUBPROTOCOL)]) as socket:
+        await socket.send(json.dumps({"type": "hello", **hello}))
+        refused = decode_server(await socket.recv())
+        assert isinstance(refused, messages.Refused)
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        return refused.code, socket.close_code
+
+
+async def test_a_refused_hello_is_closed_with_the_code_that_the_page_says(server: Server, hall: Hall) -> None:
+    (rows,) = (table for table in tables(section("Refusals")) if "closed with" in table[0])
+    written = {name: int(row["closed with"]) for row in rows for name in code_spans(row["`hello` refused with"])}
+
+    host, ada, bob = await hall.host(), await hall.join("Ada"), await hall.join("Bob")
+    room = {"room": hall.code}
+    seen = [
+        await refused_hello(server, {"room": "NOROOM"}),
+        await refused_hello(server, room | {"token": "made.up"}),
+        await refused_hello(server, room | {"role": "host", "token": "hk_wrong"}),
+        await refused_hello(server, room | {"name": "\u200b"}),
+        await refused_hello(server, room | {"name": "x" * 41}),
+        await refused_hello(server, room | {"ref": "no blanks, please"}),
+    ]
+    await host.command(0, "remove_person", {"person": bob.actor})
+    seen.append(await refused_hello(server, room | {"token": bob.token}))
+    token = ada.token
+    await host.command(0, "end_room", {})
+    seen.append(await refused_hello(server, room | {"token": token}))
+    assert dict(seen).items() <= written.items()
+    # The store is not out of reach here, and this is not the listener for the audience.
+    assert written.keys() - dict(seen).keys() == {"temporarily_unavailable", "not_allowed"}
+
+
+def test_the_page_has_every_route_and_no_other() -> None:
+    routes = {
+        re.sub(r"\([^)]*\)", "*", pattern.rstrip("$")).replace("\\", "")
+        for pattern, *_ in app._routes(None, audience_only=False)  # type: ignore[arg-type]
+    }
+    written = set()
+    for rows in tables(section("HTTP")):
+        for row in rows:
+            path = bare(row["request"].split(" with ")[0]).split()[1]
+            written.add(re.sub(r"CODE|NAME", "*", path))
+    assert written == {route for route in routes if not route.startswith(("/.", ".", "/echo"))}
+
+
+def test_every_name_in_the_text_is_one_of_the_code() -> None:
+    known = {*CLIENT_MESSAGES, *SERVER_MESSAGES, *refusals(), *ServerSettings.__dataclass_fields__, *Results, *Mode}
+    known |= {"bad_frame", "out_of_turn"}  # as the states of a connection above
+    known |= {"this_computer", "host_key"}  # HTTP
+    known |= {name for kind in ("poll", "chat") for name in audiences(kind)}
+    known |= {code.name.lower() for code in CloseCode}
+    bodies = [*CLIENT_MESSAGES.values(), *SERVER_MESSAGES.values()]
+    for specs in docs.commands().values():
+        known |= specs.keys()
+        bodies += [spec.type for spec in specs.values()]
+    for events in docs.events().values():
+        known |= {event.kind for event in events}
+        bodies += [event.type for event in events]
+    known |= {field.encode_name for body in bodies for field in msgspec.structs.fields(body)}
+    known |= {name for view in views() for path in paths(view) for name in path.split(".")}
+
+    used = {word for span in code_spans(PAGE) for word in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", span)}
+    assert used - known == set()
 
 
 EVENTS_ON_A_CONNECTION = {
@@ -277,7 +353,7 @@ def test_the_states_of_a_connection_are_those_of_the_code(phase: Phase) -> None:
         session = session_in(phase)
         frame = EVENTS_ON_A_CONNECTION.get(what)
         if frame is None:
-            frame = fences("json client", section(f"`{what}`"))[0]
+            frame = fences(section(f"`{what}`"), "json client")[0]
         match session.receive(frame):
             case Act() if session.phase is phase:
                 assert written == "carried out"
@@ -295,7 +371,7 @@ def test_the_states_of_a_connection_are_those_of_the_code(phase: Phase) -> None:
 
 
 def session_frames() -> Iterator[tuple[str, str]]:
-    (text,) = fences("session")
+    (text,) = fences(PAGE, "session")
     # A frame goes on over lines that are indented by three; a line indented by two is said to the reader.
     for match in re.finditer(r"^([→←]) (.*\n(?:   .*\n)*)", text, re.MULTILINE):
         yield match[1], match[2]
@@ -342,7 +418,7 @@ async def tally(host: Connection, poll: int, counts: dict[str, int]) -> None:
 
 
 async def test_the_python_client_joins_votes_comes_back_and_stops(server: Server, hall: Hall, tmp_path: Path) -> None:
-    (source,) = fences("python client")
+    (source,) = fences(PAGE, "python client")
     script = tmp_path / "client.py"
     script.write_text(source, "utf-8")
     host = await hall.host()

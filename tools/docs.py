@@ -26,7 +26,6 @@ from wslive.cli import main as main_command
 from wslive.core import room, room_messages, text
 from wslive.core.activity import HISTORY_ENTRIES, CommandSpec, EventSpec
 from wslive.core.errors import refusals
-from wslive.core.presence import AWAY_AFTER_S
 from wslive.core.room_view import snapshot
 from wslive.server.access import CODE_LENGTH, CODE_SYMBOLS
 from wslive.server.connection import MAX_PAGE
@@ -125,15 +124,17 @@ def limits() -> Iterator[tuple[str, ...]]:
     yield "votes and retractions of one person", _rate(default.vote_rate)
     yield "chat lines of one person", _rate(default.line_rate)
     yield "name changes of one person", _rate(default.name_rate)
-    yield "all commands of the host of a room", _rate(default.host_rate)
+    yield "pages and tickets that one person asks for", _rate(default.read_rate)
+    yield "all that the host of a room does", _rate(default.host_rate)
     yield "deltas of a room under load", f"one every {default.tick_interval_s:g} s"
     yield "presence messages of a room", f"one every {default.presence_interval_s:g} s"
     yield "operations of a resume; more become a snapshot", str(default.max_resume_ops)
-    yield "unsent bytes of a connection", f"{default.max_outbox_bytes}; then it is closed with 4001"
+    on_top = f"{default.max_outbox_bytes} bytes; then it is closed with 4001"
+    yield "what may gather for a connection on top of what it does not take", on_top
     yield "time for which a connection may take nothing", f"{default.max_stuck_s:g} s; then it is closed with 4001"
     yield "time until `hello`", f"{default.hello_timeout_s:g} s; then it is closed with 4002"
     yield "frames that are no message, or out of turn", f"{MAX_ERRORS}; then the connection is closed with 4507"
-    yield "time away after which somebody has left", f"{AWAY_AFTER_S:g} s"
+    yield "time away after which somebody has left", f"{default.away_after_s:g} s"
     yield "life of a ticket", f"{default.ticket_life_s:g} s"
     yield "a join code", f"{CODE_LENGTH} of the symbols `{CODE_SYMBOLS}`"
 

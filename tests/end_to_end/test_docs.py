@@ -7,7 +7,8 @@ from playwright.sync_api import Page
 
 from tests.end_to_end.browser import Pages
 from tests.end_to_end.hall import Hall
-from tests.test_docs_protocol import fences
+from tests.pages import fences
+from tools import docs
 from wslive.wire.close_codes import CloseCode
 
 QUICK, MERGE = "o1", "o2"
@@ -18,7 +19,7 @@ def wait_for(page: Page, condition: str) -> None:
 
 
 def test_the_javascript_client_joins_votes_comes_back_and_stops(new_page: Pages, tmp_path: Path) -> None:
-    (source,) = fences("js client")
+    (source,) = fences((docs.DOCS / "protocol.md").read_text("utf-8"), "js client")
     hall = Hall(tmp_path)
     try:
         wire = hall.wire()
