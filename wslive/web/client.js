@@ -8,7 +8,7 @@
 //   await live.command(12, "cast_vote", { round: 1, options: ["o2"] });   // on disk, and visible in live.view
 
 const FINAL_FROM = 4500;
-const TICKET_EXPIRED = 4005;
+const TICKET_EXPIRED = 4004;
 const PING_INTERVAL_MS = 20_000;
 const PONG_WITHIN_MS = 10_000;
 const WELCOME_WITHIN_MS = 10_000;
