@@ -37,7 +37,7 @@ from wslive.server import app
 from wslive.server.app import Server
 from wslive.server.settings import ServerSettings
 from wslive.wire import messages
-from wslive.wire.close_codes import CloseCode
+from wslive.wire.close_codes import FINAL_FROM, CloseCode
 from wslive.wire.codec import decode_client, decode_server, encode
 from wslive.wire.session import Act, Close, Phase, Reply, Session
 
@@ -258,6 +258,14 @@ def test_every_close_code_that_the_text_names_exists() -> None:
     assert set(re.findall(r"\b4\d{3}\b", pages.prose(PAGE))) - bounds <= {str(code.value) for code in CloseCode}
 
 
+def test_the_browsers_own_client_knows_the_codes_by_the_same_numbers() -> None:
+    source = (docs.DOCS.parent / "wslive/web/client.js").read_text("utf-8")
+    written = dict(re.findall(r"^const (\w+) = (4\d{3});", source, re.MULTILINE))
+    assert written.pop("FINAL_FROM") == str(FINAL_FROM)
+    assert written
+    assert written == {name: str(CloseCode[name].value) for name in written}
+
+
 async def refused_hello(server: Server, hello: dict[str, Any]) -> tuple[str, int | None]:
     """The code of the refusal, and the close code after it."""
     url = server.url.replace("http", "ws", 1) + "/ws"
@@ -304,7 +312,7 @@ def test_the_page_has_every_route_and_no_other() -> None:
         for row in rows:
             path = bare(row["request"].split(" with ")[0]).split()[1]
             written.add(re.sub(r"CODE|NAME", "*", path))
-    assert written == {route for route in routes if not route.startswith(("/.", ".", "/echo"))}
+    assert written == routes
 
 
 def test_every_name_in_the_text_is_one_of_the_code() -> None:
