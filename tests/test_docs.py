@@ -148,6 +148,13 @@ def test_the_commands_on_the_operations_page_are_ones_that_the_program_takes() -
             command.make_context(name, list(rest))
 
 
+def test_every_environment_variable_that_is_named_is_read_somewhere() -> None:
+    source = "\n".join(path.read_text("utf-8") for path in (ROOT / "wslive").rglob("*.py"))
+    named = {name for page in PAGES for name in re.findall(r"\bWSLIVE_[A-Z_]+", page.read_text("utf-8"))}
+    assert named
+    assert {name for name in named if f'"{name}"' not in source} == set()
+
+
 async def test_a_backup_made_as_the_page_says_is_a_whole_store(tmp_path: Path) -> None:
     (statement,) = re.findall(r'sqlite3 rooms\.db "(.+?)"', (docs.DOCS / "operations.md").read_text("utf-8"))
     log = await SqliteLog.open(tmp_path / "rooms.db")

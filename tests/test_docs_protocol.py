@@ -25,7 +25,7 @@ from tools.sample_room import ADA, BOB, CHAT, HOST, LEDGER, POLL, VIEWER, Record
 from wslive.activities import BUILT_IN
 from wslive.activities.chat.model import Mode
 from wslive.activities.poll.messages import Results
-from wslive.client.connection import Connection
+from wslive.client.connection import Connection, Status
 from wslive.client.replica import Replica
 from wslive.core import math
 from wslive.core.activity import CommandSpec
@@ -373,6 +373,12 @@ def test_the_states_of_a_connection_are_those_of_the_code(phase: Phase) -> None:
                 assert written == code
             case Close(code=code):
                 assert written == f"closed {code}"
+
+
+def test_the_states_of_a_client_are_those_of_the_python_client() -> None:
+    (rows,) = (table for table in tables(section("States")) if "it goes to" in table[0])
+    targets = {word for row in rows for word in re.findall(r"\b[A-Z]{4,}\b", row["it goes to"])}
+    assert {row["in"] for row in rows} | targets == {status.name for status in Status}
 
 
 # ── the session and the clients ───────────────────────────────────────────────────────────────────────────────────
