@@ -92,6 +92,14 @@ def settings() -> Iterator[tuple[str, ...]]:
         yield f"`{field.name}`", _default(field.default), _unit(field.name, field.default), sentences[field.name]
 
 
+def decisions() -> Iterator[tuple[str, ...]]:
+    """Every note on a decision, by its title."""
+    yield "", "decision"
+    for note in sorted(DOCS.glob("decisions/[0-9]*.md")):
+        number, _, title = note.read_text("utf-8").partition("\n")[0].removeprefix("# ").partition(". ")
+        yield number, f"[{title}]({note.name})"
+
+
 def cli() -> Iterator[tuple[str, ...]]:
     """Every option of every command that is not hidden."""
     yield "command", "option", "default", "meaning"
@@ -141,6 +149,7 @@ def limits() -> Iterator[tuple[str, ...]]:
 
 TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "cli": cli,
+    "decisions": decisions,
     "close codes": close_codes,
     "refusals": refusal_codes,
     "events": event_kinds,
