@@ -69,15 +69,13 @@ def tally(lab: Lab, link: str) -> list[int]:
 def crowd(link: str, size: int) -> Iterator[Crowd]:
     """People on a thread of their own who vote and talk until the end of the block, and never leave by themselves."""
     server, code = link.rsplit("/r/", 1)
-    made: Future[Crowd] = Future()
+    made: Future[tuple[Crowd, asyncio.AbstractEventLoop]] = Future()
     problems: list[BaseException] = []
 
     async def live() -> None:
         behaviour = Behaviour(arrive_within_s=2.0, leave_mean_s=1e9, pace=4.0, line_mean_s=200.0)
         people = Crowd(server, code, size=size, behaviour=behaviour)
-        loop = asyncio.get_running_loop()
-        people.stop_soon = lambda: loop.call_soon_threadsafe(people.stop)  # type: ignore[attr-defined]
-        made.set_result(people)
+        made.set_result((people, asyncio.get_running_loop()))
         await people.run()
 
     def work() -> None:
@@ -88,10 +86,10 @@ def crowd(link: str, size: int) -> Iterator[Crowd]:
 
     thread = threading.Thread(target=work)
     thread.start()
-    people = made.result(20)
+    people, loop = made.result(20)
     try:
         yield people
     finally:
-        people.stop_soon()  # type: ignore[attr-defined]
+        loop.call_soon_threadsafe(people.stop)
         thread.join(60)
     assert problems == []

@@ -169,10 +169,6 @@ class Participant(Visitor):
 
         return self.read(take)
 
-    def __repr__(self) -> str:
-        name, title = self.peek(lambda view: (view["me"]["name"], view["room"]["title"]))
-        return f"<Participant {name!r} in {title!r} at {self.link}: {self.connection.status.value}>"
-
     def _poll_view(self, poll: Question | None) -> tuple[int, View]:
         view = self.connection.replica.view
         id = poll.id if poll is not None else _current(view)

@@ -56,7 +56,9 @@
 
       async renderModel(model) {
         const about = model.data[MIME];
-        this.saved.innerHTML = options.sanitizer.sanitize(String(model.data["text/html"] ?? ""));
+        const html = String(model.data["text/html"] ?? "");
+        // As JupyterLab shows any HTML; without trust its sanitizer takes the bars out and leaves the numbers.
+        this.saved.innerHTML = model.trusted ? html : options.sanitizer.sanitize(html);
         const key = JSON.stringify([about.uid, about.activity]);
         if (key === this.key) return; // only the saved result has changed; what is live goes on
         this.stop();
@@ -100,7 +102,7 @@
     const [found] = Object.values(scope["@lumino/widgets"]);
     const { Widget } = (await found.get())();
     const rendererFactory = {
-      safe: true, // scripts of an output never run: its HTML is sanitized, its data drawn as text
+      safe: true, // what is not trusted is sanitized, and data is drawn as text
       mimeTypes: [MIME],
       createRenderer: (options) => new (makeRenderer(Widget, options))(),
     };
