@@ -204,7 +204,7 @@ function showRoom(live) {
     const shown = pollsToShow(live.view);
     const ids = shown.map((p) => p.id);
     if (shownIds && ids.join() !== shownIds.join()) {
-      ignoreUntil = performance.now() + IGNORE_TAPS_MS;
+      if (shownIds.length) ignoreUntil = performance.now() + IGNORE_TAPS_MS;
       for (const el of polls.children) if (!ids.includes(el.wsliveId)) el.wsliveCleanup();
       for (const id of ids.filter((id) => !shownIds.includes(id))) {
         const { definition } = live.view.activities[id];
@@ -270,7 +270,9 @@ function renaming(live, me) {
     } else me.focus();
   };
   me.onclick = () => toggle(form.hidden);
-  form.onkeydown = (event) => event.key === "Escape" && toggle(false);
+  form.onkeydown = (event) => {
+    if (event.key === "Escape") toggle(false);
+  };
   form.onsubmit = (event) => {
     event.preventDefault();
     live.rename(input.value).then(() => toggle(false), (refused) => text(problem, refused.message));

@@ -47,6 +47,9 @@ function render({ model, el, lib }) {
     sticks = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
     if (sticks) draw();
   };
+  const toNewest = () => sticks && (scroller.scrollTop = scroller.scrollHeight);
+  const observer = new ResizeObserver(toNewest); // it was folded away, or a keyboard took half of the screen
+  observer.observe(scroller);
   const jump = h("button.wslive-button.wslive-jump", { type: "button", onclick: toEnd });
   const counter = h("button.wslive-button.wslive-counter", { type: "button", onclick: () => fold(!folded) });
   const pause = h("button.wslive-button", { type: "button", onclick: () => set({ paused: !settings().paused }) });
@@ -220,7 +223,7 @@ function render({ model, el, lib }) {
     show(more, known.length > shown.length || (view.history.more && mayHaveOlder));
     show(jump, !sticks && unread > 0);
     text(jump, `${lib.count(unread, "new line")} ↓`);
-    if (sticks) scroller.scrollTop = scroller.scrollHeight;
+    toNewest();
 
     const why = barrier(model.get("role"), view.settings, model.get("me"));
     const hint = view.settings.mode === "to_host" && !isHost ? "Only the host reads what you write." : "";
@@ -239,6 +242,7 @@ function render({ model, el, lib }) {
   draw();
   return () => {
     off();
+    observer.disconnect();
     root.remove();
   };
 }

@@ -171,7 +171,6 @@ function render({ model, el, lib }) {
   const place = model.get("place");
   let ignoreUntil = 0;
   let shownKey = null;
-  let spokenState = null;
   let draft = null; // of a multiple choice that is not sent yet
   let peeks = false;
   let chartFailed = false;
@@ -190,7 +189,7 @@ function render({ model, el, lib }) {
   const turnoutText = h("p.wslive-turnout-text");
   const turnoutNote = h("p.wslive-turnout-note");
   const turnout = h("div.wslive-turnout", {}, turnoutText, h("div.wslive-turnout-track", {}, turnoutBar), turnoutNote);
-  const state = h("p.wslive-vote-state");
+  const state = h("p.wslive-vote-state", { role: "status" });
   const send = h("button.wslive-button.wslive-primary", { type: "button", onclick: () => vote([...draft]) }, "Send answer");
   const retract = h("button.wslive-button.wslive-quiet", { type: "button", onclick: takeBack }, "Take my answer back");
   const actions = h("div.wslive-actions", {}, send, state, retract);
@@ -351,8 +350,7 @@ function render({ model, el, lib }) {
     const charts = place !== "page" && !chartFailed;
     const rows = isVoter || place === "page" || chartFailed;
     const choose = definition.max_choices > 1 ? `Choose up to ${definition.max_choices}` : "Choose one";
-    text(hint, definition.changeable ? choose : `${choose}; an answer cannot be changed`);
-    show(hint, isVoter && status.open);
+    say(hint, isVoter && status.open, definition.changeable ? choose : `${choose}; an answer cannot be changed`);
     show(options, rows);
     if (rows) drawOptions(definition, status, own, !charts && seesResult);
     show(chart.box, charts && seesResult);
@@ -362,20 +360,22 @@ function render({ model, el, lib }) {
     const answered = lib.turnout(tally.answered, online);
     const big = !seesResult && !(place === "page");
     show(turnout, big);
-    text(turnoutText, answered);
+    text(turnoutText, big ? answered : "");
     turnoutBar.style.setProperty("--wslive-share", online ? tally.answered / online : 0);
-    text(turnoutNote, model.get("role") === "host" ? "The room does not see the result yet." : whenShown(definition, status, own.ballot.length > 0));
-    show(turnoutNote, place === "cell");
-    text(foot, seesResult ? answered : `${answered} · ${whenShown(definition, status, own.ballot.length > 0)}`);
-    show(foot, !big && place !== "screen");
+    const when = whenShown(definition, status, own.ballot.length > 0);
+    say(turnoutNote, place === "cell", model.get("role") === "host" ? "The room does not see the result yet." : when);
+    say(foot, !big && place !== "screen", seesResult ? answered : `${answered} · ${when}`);
 
     text(state, own.words);
     attr(state, { "data-state": own.state || null });
-    show(actions, isVoter && (own.state || !send.hidden));
-    if (spokenState !== null && spokenState !== own.state + own.words && own.words && isVoter) lib.announce(own.words);
-    spokenState = own.state + own.words;
+    show(actions, isVoter);
     drawControls(view, hidden);
     text(alert, problem);
+  }
+
+  function say(element, visible, words) {
+    show(element, visible);
+    text(element, visible ? words : "");
   }
 
   const off = model.on(draw);
