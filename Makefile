@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: help setup demo check test clean
+.PHONY: help setup demo check test docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,11 @@ test: .venv/.test ## the quick checks, then the tests with real servers, Jupyter
 	@tools/browser.sh
 	@$(MAKE) --no-print-directory check
 	.venv/bin/pytest tests/end_to_end
+
+docs: .venv/.test ## bring docs/ up to date: what is told by the code, and the picture of the real thing
+	@tools/browser.sh
+	.venv/bin/python -m tools.docs
+	.venv/bin/python -m tools.pictures
 
 clean: ## remove what the tools have left; .venv stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
