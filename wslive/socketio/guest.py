@@ -1,0 +1,219 @@
+"""One Socket.IO client in a room.
+
+A client looks on, as a viewer, until it does something: giving a name, saying a line or voting makes it a participant.
+So the people of the named chat come in under their names, and a page that only shows the votes is nobody. Whoever was
+in the room before is recognised and is a participant at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from wslive.core.errors import BadCommand, Refused
+from wslive.core.roles import Role
+from wslive.core.room import ROOM, Room
+from wslive.server.context import Context
+from wslive.server.node import LiveRoom
+from wslive.socketio.authors import Authors
+from wslive.socketio.identity import Identity, Recovery, new_pid
+from wslive.socketio.line import Line
+from wslive.socketio.outbox import Outbox
+from wslive.socketio.packets import Emitted
+from wslive.socketio.programs import Author, Do, Hole, Name, Programs, Told
+from wslive.socketio.transport import Transport
+from wslive.wire import messages
+from wslive.wire.close_codes import CloseCode
+from wslive.wire.session import MAX_ERRORS
+
+
+class Guest:
+    """One client.
+
+    Attributes:
+        sid: Its Socket.IO id.
+        pid: What it is to show when it comes back.
+        transport: What carries it.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        transport: Transport,
+        sid: str,
+        identity: Identity,
+        recovery: Recovery,
+        *,
+        on_dismissed: Callable[[], None],
+    ) -> None:
+        """Prepare; `open` lets it into a room.
+
+        Args:
+            context: The server's parts.
+            transport: What carries it.
+            sid: Its Socket.IO id.
+            identity: Who it is.
+            recovery: What it shows of an earlier connection.
+            on_dismissed: Tells the client that it is not to come back.
+        """
+        self.sid = sid
+        self.pid = new_pid(recovery.lineage)
+        self.transport = transport
+        self._context = context
+        self._identity = identity
+        self._recovery = recovery
+        self._on_dismissed = on_dismissed
+        self._outbox = Outbox(transport, max_bytes=context.settings.max_outbox_bytes)
+        self._author = Author(sid, recovery.lineage)
+        self._in_order = asyncio.Lock()
+        self._is_person = False
+        self._malformed = 0
+        self._line: Line | None = None
+        self._finishing: asyncio.Task[None] | None = None
+
+    # ── coming and going ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def open(self, code: str, authors_of: Callable[[LiveRoom], Authors]) -> None:
+        """Come into the room of a code.
+
+        Raises:
+            Refused: With the reason.
+        """
+        live = await self._context.node.find(code)
+        room, signer, token = live.record.room, self._context.door.signer, self._identity.token
+        own = signer.actor_for(room, self._identity.ref) if token is None else signer.verify(token).actor
+        position = self._recovery.position
+
+        def look(state: Room) -> tuple[bool, int | None]:
+            is_known = token is not None or state.people.get(own) is not None
+            if position is None or position.epoch != state.head.epoch:
+                return is_known, None
+            return is_known, position.offset if state.chain_at(position.offset) == position.chain else None
+
+        self._is_person, told_to = await live.task.look(look)
+        self._code = live.record.code
+        self._authors = authors_of(live)
+        self._programs = Programs(own, self._recovery.lineage, self._authors.of, told_to)
+        await self._new_line().say_hello(self._hello() if self._is_person else self._look_on())
+        if self._programs.recovered and self._recovery.pid is not None:
+            self.pid = self._recovery.pid
+        self.transport.on_bye = self._say_bye
+
+    def begin(self) -> None:
+        """The client has been told that it is in: what it was sent meanwhile may follow."""
+        self._outbox.open()
+
+    def lost(self) -> None:
+        """The client is gone."""
+        if self._line is not None:
+            self._line.lost()
+        self.transport.left()
+
+    def _hello(self, name: str | None = None) -> messages.Hello:
+        identity = self._identity
+        return messages.Hello(self._code, Role.PARTICIPANT, identity.ref, name, identity.token)
+
+    def _look_on(self) -> messages.Hello:
+        return messages.Hello(self._code, Role.VIEWER)
+
+    def _new_line(self) -> Line:
+        return Line(self._context, self._outbox, self)
+
+    def _say_bye(self, spread_s: float) -> None:
+        if self._line is not None:
+            self._line.say_bye(spread_s)
+
+    # ── what the room says ────────────────────────────────────────────────────────────────────────────────────────
+
+    def hear(self, line: Line, message: messages.ServerMessage) -> None:
+        """A welcome, or news of the room."""
+        try:
+            told = self._news(line, message)
+        except Hole:
+            slow = CloseCode.SLOW_READER
+            self.ended(line, slow, slow.sentence)
+            return
+        for event, payload in told:
+            self._outbox.event(event, payload)
+
+    def acked(self, kind: str, offset: int) -> None:
+        """A command of this client is in the log."""
+        if kind == "say":
+            self._authors.said(offset, self._author)
+
+    def ended(self, line: Line, code: CloseCode, reason: str) -> None:
+        """The room has closed the line: for good, or until the client comes back."""
+        if line is not self._line or self._finishing is not None:
+            return
+        if code.is_final:
+            self._outbox.event("error", {"code": code.name.lower(), "message": reason})
+
+        async def finish() -> None:
+            await self._outbox.close()
+            if code.is_final:
+                self._on_dismissed()
+            else:
+                self.transport.close(code, reason)
+
+        self._finishing = asyncio.get_running_loop().create_task(finish())
+
+    def _news(self, line: Line, message: messages.ServerMessage) -> list[Told]:
+        if isinstance(message, messages.Welcome):
+            before, self._line = self._line, line
+            self._outbox.on_drained, self._outbox.on_full = line.on_drained, line.on_full
+            if before is not None:
+                before.lost()
+            return self._programs.welcome(message)
+        if line is not self._line:
+            return []  # the viewer's last news, which the participant's welcome had already
+        match message:
+            case messages.Delta():
+                return self._programs.delta(message)
+            case messages.Snapshot():
+                return self._programs.snapshot(message)
+            case messages.Presence():
+                return self._programs.presence(message)
+        return []
+
+    # ── what the client says ──────────────────────────────────────────────────────────────────────────────────────
+
+    async def take(self, emitted: Emitted) -> None:
+        """Carry out an event, and answer it once it is committed or refused."""
+        try:
+            if emitted.event is None:
+                raise self._malformed_packet()
+            offset = await self._carry_out(self._programs.wish(emitted.event, emitted.payload))
+        except Refused as refused:
+            error: dict[str, object] = {"code": refused.code, "message": refused.message}
+            if refused.retry_after_s is not None:
+                error["retry_after_s"] = refused.retry_after_s
+            if emitted.id is None:
+                self._outbox.event("error", error)
+            else:
+                self._outbox.ack(emitted.id, {"ok": False, "error": error})
+        else:
+            if emitted.id is not None:
+                self._outbox.ack(emitted.id, {"ok": True, "offset": offset})
+
+    async def _carry_out(self, wish: Name | Do) -> int:
+        # One after the other, so that whoever gives a name and says a line at once is in before the line is said.
+        async with self._in_order:
+            if not self._is_person:
+                # Another connection to the room, a participant's, takes the place of the viewer's.
+                offset = await self._new_line().say_hello(self._hello(wish.name if isinstance(wish, Name) else None))
+                self._is_person = True
+                if isinstance(wish, Name):
+                    return offset
+            if isinstance(wish, Name):
+                if not (wish.name or "").strip() or wish.name == self._programs.name:
+                    return self._programs.offset  # a prompt that was cancelled, or the name that it has
+                wish = Do(ROOM, "rename", {"name": wish.name})
+            assert self._line is not None, "a guest has a line once it is in"
+            answer = self._line.command(wish.activity, wish.kind, wish.body)
+        return await answer
+
+    def _malformed_packet(self) -> Refused:
+        self._malformed += 1
+        if self._malformed > MAX_ERRORS and self._line is not None:
+            self.ended(self._line, CloseCode.TOO_MANY_ERRORS, CloseCode.TOO_MANY_ERRORS.sentence)
+        return BadCommand("This is no packet of the Socket.IO protocol, version 5.")

@@ -1,0 +1,154 @@
+"""The HTTP side of Socket.IO: who may connect and from where, cookies, and the client's own script.
+
+What may connect is the server's to say: its `Gate` and its limits, the same as for every WebSocket. python-engineio's
+own look at the Origin is switched off, since it knows one list and not the rest.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from socketio import get_tornado_handler
+from tornado.web import RequestHandler
+
+from wslive.server.handshake import turn_away, turned_away
+from wslive.server.http import Handler
+from wslive.server.origins import refusal_of
+from wslive.socketio.identity import COOKIE, kept_cookie, new_secret
+
+if TYPE_CHECKING:
+    from wslive.server.context import Context
+    from wslive.socketio.gateway import Gateway
+
+COOKIE_DAYS = 30
+
+OTHER_VERSION = (
+    "This server speaks the protocol of Socket.IO 3 and 4 (Engine.IO 4). Use socket.io-client 4, or python-socketio 5."
+)
+NO_CLIENT = (
+    "This server has no copy of the Socket.IO client. Install socket.io-client from npm and start the server with\n"
+    "    --socketio-client node_modules/socket.io-client/dist/socket.io.js"
+)
+
+
+def engine_handler(gateway: Gateway, sio: Any) -> type[RequestHandler]:
+    """The handler of `/socket.io/`, made for one gateway."""
+    base: Any = get_tornado_handler(sio)
+
+    class EngineHandler(base):  # type: ignore[misc]
+        """Long-polling requests, and the WebSocket."""
+
+        secret = ""
+        cookie: str | None = None
+
+        def prepare(self) -> None:
+            """Admit or refuse a request."""
+            engine_id = self.get_query_argument("sid", None)
+            self.transport = gateway.transports.get(engine_id)
+            if engine_id is None:
+                refused = turned_away(self, gateway.context)
+            else:
+                refused = _is_elsewhere(self, gateway.context)
+            if refused:
+                return
+            self.set_header("Cache-Control", "no-store")
+            _allow_origin(self)
+            if self.request.method == "OPTIONS":
+                self.set_status(204)
+                self.finish()
+            elif self.get_query_argument("j", None) is not None:
+                # A page of any site may include a script, without an Origin: that way in stays closed.
+                turn_away(self, 400, "This server sends no JSONP.")
+            elif engine_id is None and self.get_query_argument("EIO", None) != "4":
+                # As the official server says it: 5 is its code for this.
+                self.set_status(400)
+                self.finish({"code": 5, "message": OTHER_VERSION})
+            else:
+                self._recognise()
+
+        def _recognise(self) -> None:
+            self.cookie = kept_cookie(self.get_cookie(COOKIE))
+            if self.transport is not None:
+                # A browser that keeps cookies shows with the second request what it got with the first.
+                if self.cookie is not None and self.cookie == self.transport.secret:
+                    self.transport.cookie = self.cookie
+                return
+            self.secret = new_secret()
+            if self.cookie is None:
+                secure = self.request.protocol == "https"
+                self.set_cookie(
+                    COOKIE, self.secret, expires_days=COOKIE_DAYS, httponly=True, samesite="Lax", secure=secure
+                )
+
+        def check_origin(self, origin: str) -> bool:
+            """`prepare` has looked at it already."""
+            return True
+
+        def get_compression_options(self) -> None:
+            """None: it costs memory for every connection, and the frames are small."""
+
+        async def open(self, *args: str, **kwargs: str) -> None:
+            """The WebSocket's handshake is done."""
+            self.set_nodelay(True)
+            if self.transport is not None:
+                self.transport.websocket = self
+            await super().open(*args, **kwargs)
+
+        def write_message(self, message: str | bytes, binary: bool = False) -> Any:
+            """Send, and count what has not left yet."""
+            written = super().write_message(message, binary)
+            if self.transport is not None:
+                self.transport.writing(written)
+            return written
+
+        def on_finish(self) -> None:
+            """A poll was answered: what waited has been taken."""
+            if self.transport is not None:
+                self.transport.drained()
+
+        def cut(self) -> None:
+            """Cut the WebSocket's connection without a word."""
+            if self.ws_connection is not None and self.ws_connection.stream is not None:
+                self.ws_connection.stream.close()
+
+    return EngineHandler
+
+
+class ClientHandler(Handler):
+    """`/socket.io/socket.io.js`: the official client, which pages of the original programs load from their server."""
+
+    def initialize(self, context: Context, file: Path | None = None) -> None:
+        """Serve a copy from npm, if there is one."""
+        super().initialize(context)
+        self._file = file
+
+    def get(self) -> None:
+        """The script, or how to get one."""
+        if self._file is None:
+            turn_away(self, 404, NO_CLIENT)
+            return
+        self.set_header("Content-Type", "text/javascript; charset=utf-8")
+        self.set_header("Cache-Control", "no-cache")
+        self.finish(self._file.read_bytes())
+
+
+def _is_elsewhere(handler: RequestHandler, context: Context) -> bool:
+    """Whether a request of a connection that there is comes from where it may not; a full server goes on with it."""
+    error = refusal_of(context.gate, handler.request, has_ticket=False)
+    if error is not None:
+        turn_away(handler, 403, error)
+    return error is not None
+
+
+def _allow_origin(handler: RequestHandler) -> None:
+    """Let the browser hand the answer to a page of another origin, which was admitted."""
+    handler.set_header("Vary", "Origin")
+    origin = handler.request.headers.get("Origin")
+    if origin is not None:
+        handler.set_header("Access-Control-Allow-Origin", origin)
+        handler.set_header("Access-Control-Allow-Credentials", "true")
+        handler.set_header("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
+        wanted = handler.request.headers.get("Access-Control-Request-Headers")
+        if wanted:
+            handler.set_header("Access-Control-Allow-Headers", wanted)

@@ -1,0 +1,113 @@
+"""One Engine.IO connection: long-polling, a WebSocket, or the one that became the other.
+
+What is sent waits in the connection's queue until a writer or the client's next request takes it, and then in the
+WebSocket's stream. Only while both are empty the way is clear; `drained` is called when it is so again, and tells
+whoever is on top.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from engineio.exceptions import EngineIOError
+from engineio.packet import MESSAGE, Packet
+
+from wslive.wire.close_codes import CloseCode
+
+
+class Transport:
+    """One Engine.IO connection, as a server's context knows its connections.
+
+    Attributes:
+        id: Its Engine.IO id.
+        secret: What its handshake was given; the value of the cookie that was set, if one was.
+        cookie: The secret of the cookie that it showed, with the handshake or later.
+        websocket: The handler of its WebSocket, once it has one.
+        on_drained: Called when everything sent has gone.
+        on_bye: Says farewell to the client; None while nobody has come in.
+    """
+
+    def __init__(self, engine: Any, id: str, *, secret: str, cookie: str | None) -> None:
+        """Begin with a handshake."""
+        self.id = id
+        self.secret = secret
+        self.cookie = cookie
+        self.websocket: Any = None
+        self.on_drained: Callable[[], None] = lambda: None
+        self.on_bye: Callable[[float], None] | None = None
+        self.opened_at_s = time.monotonic()
+        self._engine = engine
+        self._unsent = 0
+
+    @property
+    def is_waiting_for_hello(self) -> bool:
+        """Whether no client has come in yet, or it has left and the connection has not."""
+        return self.on_bye is None
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether nothing that was sent is still here."""
+        socket = self._engine.sockets.get(self.id)
+        return self._unsent == 0 and (socket is None or socket.queue.empty())
+
+    async def send(self, packets: Iterable[str]) -> None:
+        """Send Socket.IO packets."""
+        try:
+            for packet in packets:
+                await self._engine.send_packet(self.id, Packet(MESSAGE, packet))
+        except EngineIOError:
+            pass  # closed; the disconnect is told by itself
+
+    def left(self) -> None:
+        """The client has left; unless somebody comes in soon, the connection is closed."""
+        self.on_bye = None
+        self.on_drained = lambda: None
+        self.opened_at_s = time.monotonic()
+
+    # ── what the handler tells ────────────────────────────────────────────────────────────────────────────────────
+
+    def writing(self, written: asyncio.Future[None]) -> None:
+        """Something goes into the WebSocket's stream."""
+        self._unsent += 1
+        written.add_done_callback(self._written)
+
+    def _written(self, written: asyncio.Future[None]) -> None:
+        if not written.cancelled():
+            written.exception()  # looked at; that the connection has ended is told by itself
+        self._unsent -= 1
+        self.drained()
+
+    def drained(self) -> None:
+        """Something was taken; perhaps everything."""
+        if self.is_clear:
+            self.on_drained()
+
+    # ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def close(self, code: CloseCode, reason: str = "") -> None:
+        """Close it; official clients come back by themselves."""
+        if self.websocket is not None:
+            self.websocket.close(code, reason or code.sentence)
+        else:
+            self._end()
+
+    def say_bye(self, spread_s: float) -> None:
+        """The server goes down."""
+        if self.on_bye is not None:
+            self.on_bye(spread_s)
+        else:
+            self.close(CloseCode.GOING_AWAY)
+
+    def abort(self) -> None:
+        """Cut it."""
+        if self.websocket is not None:
+            self.websocket.cut()
+        self._end()
+
+    def _end(self) -> None:
+        socket = self._engine.sockets.get(self.id)
+        if socket is not None:
+            self._engine.start_background_task(socket.close, wait=False)
