@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import click
 
+from wslive.cli.ping import ping_command
+from wslive.cli.socketio import SocketIo, with_socketio
 from wslive.core.errors import WsliveError
 
 
@@ -81,6 +83,7 @@ def main() -> None:
     help="Let pages of another site connect, e.g. https://lab.example.org. May be given several times.",
 )
 @click.option("--anyone-may-host", is_flag=True, help="Let everybody who reaches this server create rooms.")
+@with_socketio
 @click.option("--own", is_flag=True, hidden=True, help="Be the server that a notebook starts for its user.")
 def serve_command(**options: Any) -> None:
     """Run a server. It says its address and how to host a room.
@@ -92,7 +95,10 @@ def serve_command(**options: Any) -> None:
     """
     from wslive.cli.serve import run
 
-    run(**options)
+    run(socketio=SocketIo.taken_from(options), **options)
+
+
+main.add_command(ping_command)
 
 
 @main.command("demo")

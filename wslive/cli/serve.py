@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,13 +16,14 @@ import click
 
 from wslive.cli import tuning
 from wslive.cli.signals import asked_to_end
+from wslive.cli.socketio import SocketIo
 from wslive.core.errors import PortInUse
 from wslive.eventlog.base import EventLog
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.notebook.private_files import data_folder
 from wslive.server import discovery
-from wslive.server.app import Server
+from wslive.server.app import Extension, Server
 from wslive.server.origins import is_loopback
 from wslive.server.settings import ServerSettings
 
@@ -40,6 +41,7 @@ def run(
     allow_origin: tuple[str, ...],
     anyone_may_host: bool,
     own: bool,
+    socketio: SocketIo | None = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; the options are those of the command.
 
@@ -56,19 +58,24 @@ def run(
         hosting_token=os.environ.get("WSLIVE_HOST_TOKEN") or None,
     )
     path = None if store == MEMORY else Path(store).expanduser().resolve()
-    tuning.run(_serve_own(settings) if own else _serve(settings, path))
+    tuning.run(_serve_own(settings) if own else _serve(settings, path, socketio))
 
 
-async def _serve(settings: ServerSettings, path: Path | None) -> None:
+async def _serve(settings: ServerSettings, path: Path | None, socketio: SocketIo | None) -> None:
     if path is None:
         log: EventLog = MemoryLog()
         settings = replace(settings, store_name="the memory of this server alone")
     else:
         log = await SqliteLog.open(path)
         settings = replace(settings, store_name=f"the file {path.name} on this server", secret_path=_secret(path))
-    server = await _started(settings, log)
+    server = await _started(settings, log, [] if socketio is None else [socketio.extension()])
+    try:
+        more = [] if socketio is None else await socketio.open_room(server)
+    except BaseException:
+        await server.stop()
+        raise
     place = MEMORY if path is None else str(path)
-    await _until_the_end(server, place, greeting=await _greeting(server, place, log))
+    await _until_the_end(server, place, greeting=await _greeting(server, place, log, more))
 
 
 async def _serve_own(settings: ServerSettings) -> None:
@@ -91,9 +98,9 @@ async def _serve_own(settings: ServerSettings) -> None:
     await _until_the_end(server, str(path), greeting=f"Own server at {server.url}, process {os.getpid()}.", own=True)
 
 
-async def _started(settings: ServerSettings, log: EventLog) -> Server:
+async def _started(settings: ServerSettings, log: EventLog, extensions: Sequence[Extension] = ()) -> Server:
     try:
-        server = Server(settings, log)
+        server = Server(settings, log, extensions)
         await server.start()
     except BaseException:
         await log.close()
@@ -146,7 +153,7 @@ def _remembered(port_file: Path) -> int:
         return 0
 
 
-async def _greeting(server: Server, place: str, log: EventLog) -> str:
+async def _greeting(server: Server, place: str, log: EventLog, more: Sequence[str]) -> str:
     # Even with a public address: on this computer the local one finds the hosting token, and join links know better.
     only_here = is_loopback(server.settings.host) and not server.settings.public_url
     others = server.audience_urls
@@ -174,7 +181,7 @@ async def _greeting(server: Server, place: str, log: EventLog) -> str:
         ]
     elif not server.settings.anyone_may_host:
         lines += ["From another computer, hosting needs WSLIVE_HOST_TOKEN set to the same secret there and here."]
-    return "\n".join([*lines, "Ctrl-C ends the server."])
+    return "\n".join([*lines, *(["", *more, ""] if more else []), "Ctrl-C ends the server."])
 
 
 def _count(number: int, what: str) -> str:
