@@ -23,16 +23,14 @@ def test_a_server_that_goes_away_spreads_the_first_try():
     assert rng.ranges == [(0, 20), (0, 1)]
 
 
-def test_a_connection_that_held_for_half_a_minute_starts_the_count_anew():
+def test_a_welcome_starts_the_count_anew():
     rng = Soon()
     backoff = Backoff(rng)
     for _ in range(5):
         backoff.delay_s()
-    backoff.lived(29)
+    backoff.succeeded()
     backoff.delay_s()
-    backoff.lived(30)
-    backoff.delay_s()
-    assert rng.ranges[-2:] == [(0, 16), (0, 1)]
+    assert rng.ranges[-2:] == [(0, 8), (0, 1)]
 
 
 def test_the_delays_follow_the_seed():

@@ -6,8 +6,6 @@ import random
 
 FIRST_TRY_WITHIN_S = 1.0
 LONGEST_DELAY_S = 30.0
-STABLE_AFTER_S = 30.0
-"""A connection that lived this long starts the count anew."""
 
 
 class Backoff:
@@ -33,7 +31,6 @@ class Backoff:
         # Beyond 2**10 the cap has long been reached; without the bound the power grows without end.
         return self._rng.uniform(0, min(LONGEST_DELAY_S, 0.5 * 2 ** min(tries, 10)))
 
-    def lived(self, seconds: float) -> None:
-        """Note how long the connection held that has just ended."""
-        if seconds >= STABLE_AFTER_S:
-            self._tries = 0
+    def succeeded(self) -> None:
+        """A try led to a welcome; the count starts anew."""
+        self._tries = 0

@@ -95,11 +95,8 @@ class Link:
 
     async def run(self) -> None:
         """Stay connected until `on_down` says no. Cancelling closes the socket."""
-        loop = asyncio.get_running_loop()
         while True:
-            started = loop.time()
             down = await self._one_socket()
-            self._backoff.lived(loop.time() - started)
             if not self._on_down(down):
                 return
             await asyncio.sleep(max(self._backoff.delay_s(down.spread_s), down.retry_after_s))
@@ -161,6 +158,7 @@ class Link:
                 return
             case messages.Welcome():
                 self.is_live = True
+                self._backoff.succeeded()
         try:
             self._on_message(message)
         except Gap as gap:
