@@ -219,6 +219,18 @@ def test_of_several_open_questions_the_one_on_stage_comes_first(hall: Hall, new_
     expect(questions).to_have_text(["First?", "Second?"])
 
 
+def test_one_of_several_questions_stays_with_its_result_when_it_closes(hall: Hall, new_page: Pages) -> None:
+    first = hall.poll("First?", OPTIONS)
+    hall.poll("Second?", OPTIONS, keep_open=True)
+    page = enter(new_page, hall)
+    questions = page.get_by_role("heading", level=2)
+    expect(questions).to_have_text(["Second?", "First?"])
+    hall.host.command(first, "close")
+    expect(eyebrow(page)).to_have_text(["Open", "Closed"])
+    hall.poll("Third?", OPTIONS)
+    expect(questions).to_have_text(["Third?"])
+
+
 def test_a_new_round_asks_again(hall: Hall, new_page: Pages) -> None:
     poll = hall.poll("Which sort is stable?", OPTIONS)
     page = enter(new_page, hall)

@@ -325,7 +325,7 @@ class Connection {
       this.isTelling = false;
       for (const subscriber of [...this.subscribers]) {
         try {
-          subscriber();
+          if (this.subscribers.has(subscriber)) subscriber(); // one before it may have ended it
         } catch (error) {
           console.error(error); // one broken view must not stop the others
         }

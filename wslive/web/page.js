@@ -164,7 +164,7 @@ function showRoom(live) {
   waiting.append(h("p", {}, "No question yet. It will appear here by itself."));
   const polls = h("div.wslive-polls");
   const questions = h("section.wslive-questions", { "aria-label": "Questions" }, waiting, polls);
-  const side = h("section.wslive-side", { "aria-label": "Chat" });
+  const side = h("div.wslive-side");
   const tabs = { questions: tab("Question", "questions"), chat: tab("Chat", "chat") };
   const bar = h("nav.wslive-tabs", { "aria-label": "Parts of the room" }, tabs.questions, tabs.chat);
   const root = h("div.wslive-room", {}, top, h("main.wslive-main", {}, questions, side), bar);
@@ -200,9 +200,19 @@ function showRoom(live) {
     return el;
   }
 
+  /** What is to be shown, and what was closed a moment ago: its result stays until another question comes. */
+  function wanted() {
+    const due = pollsToShow(live.view).map((p) => p.id);
+    if (!shownIds || due.some((id) => !shownIds.includes(id))) return due;
+    const closed = shownIds.filter((id) => {
+      const { open, discarded, left_stage } = live.view.activities[id]?.status ?? { discarded: true };
+      return !due.includes(id) && !open && !discarded && !left_stage;
+    });
+    return [...due, ...closed];
+  }
+
   function drawPolls() {
-    const shown = pollsToShow(live.view);
-    const ids = shown.map((p) => p.id);
+    const ids = wanted();
     if (shownIds && ids.join() !== shownIds.join()) {
       if (shownIds.length) ignoreUntil = performance.now() + IGNORE_TAPS_MS;
       for (const el of polls.children) if (!ids.includes(el.wsliveId)) el.wsliveCleanup();
@@ -213,9 +223,9 @@ function showRoom(live) {
       }
       if (ids[0] !== shownIds[0]) questions.scrollTop = 0;
     }
-    list(polls, shown, (p) => p.id, (p) => Object.assign(mount(p.id), { wsliveId: p.id }));
+    list(polls, ids, (id) => id, (id) => Object.assign(mount(id), { wsliveId: id }));
     shownIds = ids;
-    show(waiting, !shown.length);
+    show(waiting, !ids.length);
   }
 
   function drawChat() {

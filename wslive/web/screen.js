@@ -18,8 +18,8 @@ const lib = makeLib({
 });
 const live = connect({ wire, urls: [BASE], room: code, role: "viewer" });
 
-const title = h("p.wslive-title");
-const stage = h("main.wslive-stage");
+const title = h("h1.wslive-title");
+const stage = h("div.wslive-stage");
 const address = h("p.wslive-address");
 const qr = h("img.wslive-qr", { alt: "QR code of the join link", hidden: true, onerror: () => show(qr, false) });
 const lonely = h("p.wslive-lonely", { hidden: true }, "Only this computer can join so far.");
@@ -27,13 +27,13 @@ const online = h("p.wslive-big");
 const answered = h("p.wslive-big");
 const counts = h("div.wslive-counts", {}, online, answered);
 const connection = h("p.wslive-connection", { role: "status" });
-const join = h("aside.wslive-join", { "aria-label": "How to join" });
+const join = h("section.wslive-join", { "aria-label": "How to join" });
 join.append(h("p.wslive-small-print", {}, "Join at"), address, h("p.wslive-small-print", {}, "with the code"));
 join.append(h("p.wslive-giant", {}, code), qr, lonely, counts);
 const theme = h("button.wslive-button.wslive-quiet", { type: "button" });
 const full = h("button.wslive-button.wslive-quiet", { type: "button" }, "Full screen");
 const foot = h("footer.wslive-tools", {}, connection, theme, full);
-const root = h("div.wslive-screen", {}, h("header.wslive-head", {}, title), stage, join, foot);
+const root = h("main.wslive-screen", {}, h("header.wslive-head", {}, title), stage, join, foot);
 document.body.append(root);
 
 // ── how to join ─────────────────────────────────────────────────────────────────────────────────────────────────
