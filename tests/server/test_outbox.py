@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from typing import Any
 
@@ -14,96 +13,13 @@ from tornado.iostream import IOStream
 from websockets.frames import Frame, Opcode
 from websockets.streams import StreamReader
 
+from tests.server.conftest import OpenLine
+from tests.server.line import BIG, Line, turn
 from wslive.server.outbox import CHUNK_BYTES, Flusher, Outbox, text_frame
 
-BUFFER_BYTES = 8 * 1024
-BIG = bytes(range(256)) * 8 * 1024
-"""Two megabytes: far more than the kernel takes."""
-
-
-class Line:
-    """A TCP connection on loopback with small buffers: an outbox at one end, a plain socket at the other.
-
-    Attributes:
-        drained: How often the outbox said so.
-        full: How often it said so.
-    """
-
-    def __init__(self, stream: IOStream, other: socket.socket, max_bytes: int) -> None:
-        self.stream = stream
-        self.other = other
-        self.drained = self.full = 0
-        self.changed = asyncio.Event()
-        self.flusher = Flusher()
-        self.outbox = Outbox(
-            stream, self.flusher, max_bytes=max_bytes, on_drained=self._on_drained, on_full=self._on_full
-        )
-
-    def _on_drained(self) -> None:
-        self.drained += 1
-        self.changed.set()
-
-    def _on_full(self) -> None:
-        self.full += 1
-        self.changed.set()
-
-    async def read(self, size: int) -> bytes:
-        """Take so many bytes at the other end."""
-        loop = asyncio.get_running_loop()
-        parts: list[bytes] = []
-        while size:
-            part = await loop.sock_recv(self.other, min(size, 64 * 1024))
-            assert part, "the line ended"
-            parts.append(part)
-            size -= len(part)
-        return b"".join(parts)
-
-    async def read_all(self) -> bytes:
-        """Take what comes until the end."""
-        loop = asyncio.get_running_loop()
-        parts: list[bytes] = []
-        while part := await loop.sock_recv(self.other, 64 * 1024):
-            parts.append(part)
-        return b"".join(parts)
-
-    async def jam(self, data: bytes = BIG) -> None:
-        """Post more than the kernel takes."""
-        self.outbox.post(data)
-        await turn()
-        assert not self.outbox.is_clear
-
-
-async def turn() -> None:
-    """Let everything run that is due, the flush of this turn and what follows from it."""
-    for _ in range(4):
-        await asyncio.sleep(0)
-
 
 @pytest.fixture
-async def open_line() -> AsyncIterator[Callable[..., Line]]:
-    lines: list[Line] = []
-
-    def open(max_bytes: int = 1024) -> Line:
-        listener = socket.create_server(("127.0.0.1", 0))
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
-        other = socket.socket()
-        other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-        other.connect(listener.getsockname())
-        other.setblocking(False)
-        accepted, _ = listener.accept()
-        listener.close()
-        accepted.setblocking(False)
-        lines.append(Line(IOStream(accepted), other, max_bytes))
-        return lines[-1]
-
-    yield open
-    for line in lines:
-        line.stream.close()
-        line.other.close()
-
-
-@pytest.fixture
-def line(open_line: Callable[..., Line]) -> Line:
+def line(open_line: OpenLine) -> Line:
     return open_line()
 
 
@@ -213,7 +129,7 @@ async def test_it_is_drained_though_a_frame_of_tornado_still_waits_behind(line: 
     assert line.outbox.is_clear
 
 
-async def test_the_limit_counts_what_is_put_on_top_and_not_the_one_large_frame(open_line: Callable[..., Line]):
+async def test_the_limit_counts_what_is_put_on_top_and_not_the_one_large_frame(open_line: OpenLine):
     line = open_line(max_bytes=1000)
     await line.jam()
     for _ in range(10):
@@ -223,7 +139,7 @@ async def test_the_limit_counts_what_is_put_on_top_and_not_the_one_large_frame(o
     assert await line.read(len(BIG) + 1000) == BIG + b"x" * 1000
 
 
-async def test_more_on_top_than_the_limit_is_told_once_and_dropped(open_line: Callable[..., Line]):
+async def test_more_on_top_than_the_limit_is_told_once_and_dropped(open_line: OpenLine):
     line = open_line(max_bytes=1000)
     await line.jam()
     before = line.outbox.unsent_bytes
@@ -235,7 +151,7 @@ async def test_more_on_top_than_the_limit_is_told_once_and_dropped(open_line: Ca
     assert line.outbox.unsent_bytes <= before + 1000
 
 
-async def test_the_count_begins_anew_when_everything_has_gone(open_line: Callable[..., Line]):
+async def test_the_count_begins_anew_when_everything_has_gone(open_line: OpenLine):
     line = open_line(max_bytes=1000)
     for _ in range(3):
         await line.jam()
@@ -282,7 +198,7 @@ async def test_a_connection_that_breaks_while_something_waits_is_not_drained(lin
     assert line.drained == 0
 
 
-async def test_a_broken_connection_does_not_stop_the_others_of_its_turn(open_line: Callable[..., Line], caplog: Any):
+async def test_a_broken_connection_does_not_stop_the_others_of_its_turn(open_line: OpenLine, caplog: Any):
     lines = [open_line() for _ in range(4)]
     flusher = lines[0].flusher
     outboxes = [Outbox(x.stream, flusher, max_bytes=1, on_drained=lambda: None, on_full=lambda: None) for x in lines]

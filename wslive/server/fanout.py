@@ -145,9 +145,9 @@ class Fanout:
     def _tick(self, room: Room) -> None:
         since = self._sent_to
         self._stand_at(room)
-        self._last_tick_s = self._loop.time()
         if not self.members:
             return
+        self._last_tick_s = self._loop.time()
         frames = DeltaFrames(room, since)
         removed = {actor for actor, person in room.people.after(since) if person is not None and person.removed}
         outgoing: list[tuple[Member, bytes | None, CloseCode | None]] = []

@@ -1,0 +1,93 @@
+"""A TCP connection with an outbox at one end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from tornado.iostream import IOStream
+
+from wslive.server.outbox import Flusher, Outbox
+
+BUFFER_BYTES = 8 * 1024
+BIG = bytes(range(256)) * 8 * 1024
+"""Two megabytes: far more than the kernel takes."""
+
+
+class Line:
+    """A TCP connection on loopback with small buffers: an outbox at one end, a plain socket at the other.
+
+    Attributes:
+        drained: How often the outbox said so.
+        full: How often it said so.
+    """
+
+    def __init__(self, stream: IOStream, other: socket.socket, max_bytes: int) -> None:
+        self.stream = stream
+        self.other = other
+        self.drained = self.full = 0
+        self.changed = asyncio.Event()
+        self.flusher = Flusher()
+        self.outbox = Outbox(
+            stream, self.flusher, max_bytes=max_bytes, on_drained=self._on_drained, on_full=self._on_full
+        )
+
+    def _on_drained(self) -> None:
+        self.drained += 1
+        self.changed.set()
+
+    def _on_full(self) -> None:
+        self.full += 1
+        self.changed.set()
+
+    async def read(self, size: int) -> bytes:
+        """Take so many bytes at the other end."""
+        loop = asyncio.get_running_loop()
+        parts: list[bytes] = []
+        while size:
+            part = await loop.sock_recv(self.other, min(size, 64 * 1024))
+            assert part, "the line ended"
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    async def read_until(self, ending: bytes) -> bytes:
+        """Take what comes up to and with `ending`."""
+        found = b""
+        while ending not in found:
+            found += await self.read(1)
+        return found
+
+    async def read_all(self) -> bytes:
+        """Take what comes until the end."""
+        loop = asyncio.get_running_loop()
+        parts: list[bytes] = []
+        while part := await loop.sock_recv(self.other, 64 * 1024):
+            parts.append(part)
+        return b"".join(parts)
+
+    async def jam(self, data: bytes = BIG) -> None:
+        """Post more than the kernel takes."""
+        self.outbox.post(data)
+        await turn()
+        assert not self.outbox.is_clear
+
+
+async def turn() -> None:
+    """Let everything run that is due, the flush of this turn and what follows from it."""
+    for _ in range(4):
+        await asyncio.sleep(0)
+
+
+def open_line(max_bytes: int = 1024) -> Line:
+    """A new connection on loopback."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
+    other = socket.socket()
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    other.connect(listener.getsockname())
+    other.setblocking(False)
+    accepted, _ = listener.accept()
+    listener.close()
+    accepted.setblocking(False)
+    return Line(IOStream(accepted), other, max_bytes)
