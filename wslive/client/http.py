@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
+from wslive.client import passes
 from wslive.client.unreachable import cannot_connect
 from wslive.core.errors import NotConnected, refusal
 
@@ -43,7 +44,7 @@ async def fetch(
         Refused: The server said no, with a code and a sentence.
         NotConnected: No wslive server answers there.
     """
-    headers = {} if bearer is None else {"Authorization": f"Bearer {bearer}"}
+    headers = passes.header(server) if bearer is None else {"Authorization": f"Bearer {bearer}"}
     payload = None if body is None else msgspec.json.encode(body)
     if payload is not None:
         headers["Content-Type"] = "application/json"

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
+from wslive.client import passes
 from wslive.client.unreachable import CannotConnect, cannot_connect
 from wslive.wire.messages import PING_INTERVAL_S, SUBPROTOCOL
 
@@ -104,7 +105,9 @@ async def open_socket(server: str, on_frame: Callable[[str | bytes], None], *, t
             closed.set_result(None)
 
     # The request's own time-out covers connecting and the handshake.
-    request = HTTPRequest(websocket_url(server), connect_timeout=timeout_s, request_timeout=timeout_s)
+    request = HTTPRequest(
+        websocket_url(server), headers=passes.header(server), connect_timeout=timeout_s, request_timeout=timeout_s
+    )
     opening = asyncio.ensure_future(
         websocket_connect(
             request,

@@ -33,6 +33,9 @@ def cannot_connect(server: str, error: BaseException, timeout_s: float) -> Canno
     match error:
         case HTTPTimeoutError():
             return CannotConnect(f"{nobody}: no answer within {timeout_s:g} s.")
+        case HTTPClientError(code=403, response=response) if response and "Retry-After" in response.headers:
+            # A Jupyter Server whose host has not let people in, or not again since it started.
+            return CannotConnect(f"{response.body.decode(errors='replace').strip()} ({server})", is_definite=True)
         case HTTPClientError(code=403):
             return CannotConnect(
                 f"the server at {server} refuses this address. Use the address that its host shows, or ask the "

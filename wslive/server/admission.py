@@ -17,7 +17,14 @@ from typing import NamedTuple
 import msgspec
 
 from wslive.core.commands import Command
-from wslive.core.errors import InvalidToken, Removed, RoomHasEnded, RoomUnavailable, WrongHostKey
+from wslive.core.errors import (
+    InvalidToken,
+    Removed,
+    RoomHasEnded,
+    RoomUnavailable,
+    TemporarilyUnavailable,
+    WrongHostKey,
+)
 from wslive.core.events import Position
 from wslive.core.roles import HOST_ACTOR, Role, Who
 from wslive.core.room import ROOM, Room
@@ -25,6 +32,7 @@ from wslive.server.access import Claims, Signer, clean_code, key_fits
 from wslive.server.node import LiveRoom, Node
 from wslive.wire.messages import Hello
 
+_LET_IN_RETRY_S = 5.0
 _MIN_REF_CHARS = 16
 """A shorter ref of a hello is no secret, so no identity is derived from it."""
 
@@ -46,12 +54,35 @@ class Admission(NamedTuple):
 
 
 class Door:
-    """Lets people into the rooms of a node."""
+    """Lets people into the rooms of a node.
+
+    Attributes:
+        signer: Makes and checks the tokens.
+        let_in: Join codes of the rooms that strangers may come into; None: every room, to whoever knows its code.
+    """
 
     def __init__(self, node: Node, signer: Signer) -> None:
-        """`signer` makes and checks the tokens."""
+        """Let strangers into every room."""
         self._node = node
         self.signer = signer
+        self.let_in: set[str] | None = None
+
+    def lets_in(self, code: str) -> bool:
+        """Whether strangers may come into the room of a code, if there is one."""
+        return self.let_in is None or clean_code(code) in self.let_in
+
+    def check_stranger(self, hello: Hello) -> None:
+        """Whether somebody of whom nothing is known but this hello may come into the room now.
+
+        Raises:
+            RoomUnavailable: No.
+            TemporarilyUnavailable: Not now; whoever was in the room before comes back when the host lets people in.
+        """
+        if self.lets_in(hello.room):
+            return
+        if hello.token is None:
+            raise RoomUnavailable
+        raise TemporarilyUnavailable("The host has to let people in again.", retry_after_s=_LET_IN_RETRY_S)
 
     async def admit(self, hello: Hello, ticket: Claims | None) -> Admission:
         """Find out who says hello, and enter new participants in the room's log.

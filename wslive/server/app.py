@@ -84,6 +84,11 @@ class Server:
         self.port = settings.port
 
     @property
+    def context(self) -> Context:
+        """What the handlers share, for a program that serves them itself."""
+        return self._context
+
+    @property
     def url(self) -> str:
         """The base URL on this computer."""
         host = self.settings.host
@@ -119,6 +124,10 @@ class Server:
         self.port = self._network.port = sockets[0].getsockname()[1]
         self._http = self._serve(audience_only=False)
         self._http.add_sockets(sockets)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start the upkeep alone: for a server that has no port of its own, whose handlers another program serves."""
         self._context.busy_at_s = time.monotonic()
         self._upkeep = asyncio.create_task(self._sweep(), name="upkeep")
 

@@ -147,6 +147,8 @@ class Connection:
             role = hello.role if self._ticket is None else self._ticket.role
             if self._audience_only and role is Role.HOST:
                 raise NotAllowed("This address is for the audience. Host the room at the server's own address.")
+            if self._audience_only and self._ticket is None:
+                self._door.check_stranger(hello)
             admission = await self._door.admit(hello, self._ticket)
         except Refused as refused:
             self._turn_away(hello.ref, refused)

@@ -26,6 +26,9 @@ class Running(msgspec.Struct, frozen=True):
         store: Where its rooms are kept; ":memory:" for nowhere.
         own: Whether a notebook started it for this user, rather than somebody by hand.
         started_at: Seconds since 1970.
+        name: How keys name it where its address changes from start to start; "" where the address is its name.
+        jupyter: Whether it is part of a Jupyter Server, whose own kernels it serves.
+        trouble: Why it opens no rooms, in a sentence that says what to do; "" where it does.
     """
 
     url: str
@@ -34,6 +37,9 @@ class Running(msgspec.Struct, frozen=True):
     store: str
     own: bool
     started_at: float
+    name: str = ""
+    jupyter: bool = False
+    trouble: str = ""
 
     def __repr__(self) -> str:
         """Without the token: a repr ends up in outputs and logs."""

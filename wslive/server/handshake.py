@@ -16,6 +16,11 @@ def turned_away(handler: RequestHandler, context: Context, *, has_ticket: bool =
     if error is not None:
         turn_away(handler, 403, error)
         return True
+    return is_full(handler, context)
+
+
+def is_full(handler: RequestHandler, context: Context) -> bool:
+    """Whether a handshake was answered with a refusal because the server takes no more connections."""
     if len(context.connections) >= context.settings.max_connections:
         handler.set_header("Retry-After", str(RETRY_AFTER_S))
         turn_away(handler, 503, "This server has as many connections as it takes; try again in a moment.")

@@ -46,7 +46,12 @@ class Handler(RequestHandler):
         """Take what all handlers of a server share."""
         self.context = context
 
-    def prepare(self) -> None:
+    @property
+    def is_stranger(self) -> bool:
+        """Whether nothing is known of whoever asks."""
+        return True
+
+    def prepare(self) -> Awaitable[None] | None:
         """Refuse names that are not ours (a page that made its own name point here), and pages of others that write."""
         if self.request.method in ("GET", "HEAD"):
             error = self.context.gate.host_error(self.request.host, local_address(self.request))
@@ -54,6 +59,7 @@ class Handler(RequestHandler):
             error = refusal_of(self.context.gate, self.request, has_ticket=False)
         if error is not None:
             self.fail(403, NotAllowed.code, error)
+        return None
 
     def set_default_headers(self) -> None:
         """No sniffing, no referrer, no Tornado version."""
@@ -140,7 +146,8 @@ class PageHandler(Handler):
         )
         self.set_header("Content-Type", file.content_type)
         self.set_header("Cache-Control", "no-cache")
-        self.finish(file.body)
+        # The files name each other from below /r/; the page that asks for the code is one level higher.
+        self.finish(file.body if code else file.body.replace(b'"../static/', b'"static/'))
 
 
 class FileHandler(Handler):
@@ -186,6 +193,8 @@ class AboutHandler(Handler):
         await self.answered(self._get(code))
 
     async def _get(self, code: str) -> None:
+        if self.is_stranger and not self.context.door.lets_in(code):
+            raise RoomUnavailable
         live = await self.context.node.find(code)
         title = await live.task.look(_title_for_strangers)
         kept = (
@@ -241,11 +250,12 @@ class NotFoundHandler(Handler):
         """Programs ask below /api."""
         return self.request.path.startswith("/api/")
 
-    def prepare(self) -> None:
+    def prepare(self) -> Awaitable[None] | None:
         """Say so, whatever the method."""
         super().prepare()
         if not self._finished:
             self.fail(404, BadCommand.code, "There is nothing at this address. A room is joined at /r/ and its code.")
+        return None
 
 
 def _title_for_strangers(room: Room) -> str:

@@ -11,6 +11,7 @@ import logging
 import secrets
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from typing import NamedTuple
 from weakref import WeakValueDictionary
@@ -42,6 +43,7 @@ class LiveRoom:
         joining: Who is just being let in for the first time: they count for `max_participants` already.
         idle_since_s: When somebody was last here, on the monotonic clock.
         has_ended: Whether the room is over, as the log has it.
+        on_change: Called after each change.
     """
 
     def __init__(self, record: RoomRecord, log: EventLog, settings: ServerSettings) -> None:
@@ -53,11 +55,13 @@ class LiveRoom:
         self.joining: set[str] = set()
         self.idle_since_s = time.monotonic()
         self.has_ended = False
+        self.on_change: Callable[[], None] = lambda: None
         self.task.on_commit = self._committed
 
     def _committed(self, room: Room) -> None:
         self.has_ended = room.has_ended
         self.fanout.committed(room)
+        self.on_change()
 
 
 class NewRoom(NamedTuple):
@@ -76,6 +80,8 @@ class Node:
         self.settings = settings
         self.live: dict[str, LiveRoom] = {}
         """By join code."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called after each change of any room."""
         # Kept only while somebody holds or awaits one: codes that people merely guess must not stay.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._is_closed = False
@@ -137,7 +143,11 @@ class Node:
         if self._is_closed:
             await live.task.close()
             raise TemporarilyUnavailable(retry_after_s=RETRY_AFTER_S)
+        live.on_change = self._changed
         self.live[live.record.code] = live
+
+    def _changed(self) -> None:
+        self.on_change()
 
     def _lock(self, code: str) -> asyncio.Lock:
         return self._locks.setdefault(code, asyncio.Lock())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tornado.websocket import WebSocketHandler
@@ -26,14 +26,15 @@ class SocketHandler(WebSocketHandler):
         self._connection: Connection | None = None
         self._ticket: Claims | None = None
 
-    def prepare(self) -> None:
+    def prepare(self) -> Awaitable[None] | None:
         """Admit or refuse the handshake."""
         try:
             self._ticket = self._offered_ticket()
         except InvalidToken as invalid:
             turn_away(self, 403, invalid.message)
-            return
+            return None
         turned_away(self, self._context, has_ticket=self._ticket is not None)
+        return None
 
     def _offered_ticket(self) -> Claims | None:
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
