@@ -106,7 +106,7 @@ def cli() -> Iterator[tuple[str, ...]]:
     for name, command in main_command.commands.items():
         for option in command.params:
             if isinstance(option, click.Option) and not option.hidden:
-                written = option.opts[0] + (f" {option.metavar}" if option.metavar else "")
+                written = ", ".join(option.opts) + (f" {option.metavar}" if option.metavar else "")
                 default = f"`{option.default}`" if option.show_default else "—"
                 yield f"`wslive {name}`", f"`{written}`", default, " ".join((option.help or "").split())
 
