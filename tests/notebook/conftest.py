@@ -10,6 +10,7 @@ import pytest
 from wslive.eventlog.memory import MemoryLog
 from wslive.notebook import hosting
 from wslive.notebook.calls import run
+from wslive.notebook.live import Live
 from wslive.server.app import Server
 from wslive.server.settings import ServerSettings
 
@@ -68,3 +69,9 @@ def forget_all() -> None:
             await live.let_go()
 
     run(close())
+
+
+def follow(reader: Live, writer: Live) -> None:
+    """Wait until one sees what another has done: each has a connection of its own."""
+    offset = writer.connection.replica.offset
+    run(reader.connection.changed(lambda _: reader.connection.replica.offset >= offset, 20))

@@ -1,0 +1,66 @@
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+
+from wslive.notebook import frames
+
+BALLOTS = {
+    "1/p_b": {"options": ["o2"], "at_ms": 2000},
+    "1/p_a": {"options": ["o1", "o3"], "at_ms": 1000},
+    "2/p_a": {"options": ["o2"], "at_ms": 3000},
+}
+OPTIONS = {"o1": "quick", "o2": "merge", "o3": "heap"}
+
+
+def test_ballots_become_rows_in_the_order_cast() -> None:
+    assert frames.ballot_rows(BALLOTS) == [
+        ("p_a", "o1", 1, 1000),
+        ("p_a", "o3", 1, 1000),
+        ("p_b", "o2", 1, 2000),
+        ("p_a", "o2", 2, 3000),
+    ]
+
+
+def test_history_has_a_row_without_a_choice_for_a_retraction() -> None:
+    events = [
+        {"kind": "poll_opened", "actor": "host", "at_ms": 1, "body": {}},
+        {"kind": "vote_cast", "actor": "p_a", "at_ms": 2, "body": {"round": 1, "options": ["o1"]}},
+        {"kind": "vote_retracted", "actor": "p_a", "at_ms": 3, "body": {"round": 1}},
+    ]
+    assert frames.history_rows(events) == [("p_a", "o1", 1, 2), ("p_a", None, 1, 3)]
+
+
+def test_a_pandas_frame_has_exact_types() -> None:
+    frame = frames.votes(frames.ballot_rows(BALLOTS), OPTIONS, "pandas", {"p_a": {"name": "Ada"}})
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["choice"].dtype == pd.CategoricalDtype(["quick", "merge", "heap"], ordered=True)
+    assert frame["round"].dtype == "int64"
+    assert frame["cast_at"].iloc[0] == datetime.fromtimestamp(1, UTC)
+    assert frame["name"].fillna("?").tolist() == ["Ada", "Ada", "?", "Ada"]
+
+
+def test_people_and_lines_become_frames_also_when_there_are_none() -> None:
+    assert list(frames.people_frame({}, None, "pandas").columns) == [
+        "participant",
+        "name",
+        "joined_at",
+        "muted",
+        "here",
+    ]
+    assert len(frames.lines_frame([], "pandas")) == 0
+    person = {"p_a": {"name": "Ada", "joined_at_ms": 1000, "muted": True}}
+    assert frames.people_frame(person, ["p_a"], "pandas")["here"].tolist() == [True]
+
+
+def test_an_unknown_backend_is_told_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match="'pandas', 'polars', 'pyarrow'"):
+        frames.check_backend("excel")
+
+
+def test_a_backend_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match="pip install polars"):
+        frames.check_backend("polars")

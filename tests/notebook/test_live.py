@@ -1,0 +1,53 @@
+import threading
+import time
+
+import pytest
+
+import wslive
+from tests.notebook.conftest import ServerThread
+from wslive.client.connection import Status
+from wslive.core.errors import ConnectionEnded, Unconfirmed
+from wslive.notebook.live import StaleWarning, count, shown_time
+
+
+def test_a_tally_read_without_a_connection_warns_with_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
+    thread = ServerThread()
+    monkeypatch.setenv("WSLIVE_SERVER", thread.server.url)
+    monkeypatch.setenv("WSLIVE_HOST_TOKEN", thread.server.hosting_token)
+    room = wslive.host("Sorting 101")
+    poll = room.poll("Which?", ["a", "b"])
+    away = threading.Event()
+    is_away = lambda: room.connection.status is Status.AWAY and away.set()  # noqa: E731
+    room.reactions.add("away", is_away, lambda: room.connection.status)
+    thread.stop()
+    assert away.wait(20)
+    with pytest.warns(StaleWarning, match=r"This is as of \d\d:\d\d:\d\d, \d+ s ago: .+\."):
+        assert poll.tally() == {"a": 0, "b": 0}
+    with pytest.raises(Unconfirmed, match="stays queued"):
+        poll.close(timeout_s=0.05)
+    room.close()
+    with pytest.raises(ConnectionEnded):
+        poll.close()
+
+
+def test_the_same_part_of_a_room_is_the_same_object(server: str) -> None:
+    room = wslive.host("Sorting 101")
+    assert room.chat is room.chat
+    assert room.people is room.people
+    assert room.poll("Which?", ["a", "b"]) is room.polls[0]
+
+
+def test_a_room_knows_title_link_and_who_is_online(server: str) -> None:
+    room = wslive.host("Sorting 101")
+    assert room.title == "Sorting 101"
+    assert room.link == f"{server}/r/{room.code}"
+    assert room.online == 0
+
+
+def test_a_day_other_than_today_is_named() -> None:
+    assert len(shown_time(time.time() * 1000)) == len("10:42")
+    assert "Jan" in shown_time(86_400_000)
+
+
+def test_numbers_agree_with_their_nouns() -> None:
+    assert [count(1, "poll"), count(2, "poll"), count(0, "person", "people")] == ["1 poll", "2 polls", "0 people"]

@@ -1,0 +1,140 @@
+import asyncio
+import threading
+
+import pytest
+
+import wslive
+from tests.notebook.conftest import follow
+from wslive.core.errors import PollHasBallots
+from wslive.notebook.participant import Participant
+from wslive.notebook.poll import Poll
+from wslive.notebook.room import HostRoom
+
+OPTIONS = ["quick", "merge", "heap"]
+
+
+@pytest.fixture
+def room(server: str) -> HostRoom:
+    return wslive.host("Sorting 101")
+
+
+@pytest.fixture
+def poll(room: HostRoom) -> Poll:
+    return room.poll("Which sort is stable?", OPTIONS)
+
+
+@pytest.fixture
+def me(room: HostRoom, poll: Poll) -> Participant:
+    return wslive.join(room.link, name="Ada")
+
+
+def test_closing_and_reopening_can_be_said_twice(poll: Poll, me: Participant) -> None:
+    poll.close()
+    poll.close()
+    assert not poll.is_open
+    with pytest.raises(wslive.errors.PollClosed):
+        me.vote("heap")
+    poll.reopen()
+    poll.reopen()
+    assert poll.is_open
+    follow(me, poll.live)
+    me.vote("heap")
+    follow(poll.live, me)
+    assert poll.tally()["heap"] == 1
+
+
+def test_a_new_round_keeps_the_ballots_of_the_one_before(poll: Poll, me: Participant) -> None:
+    me.vote("quick")
+    poll.new_round()
+    assert poll.round == 2
+    assert poll.tally() == {"quick": 0, "merge": 0, "heap": 0}
+    follow(me, poll.live)
+    me.vote("merge")
+    follow(poll.live, me)
+    assert poll.tally(1) == {"quick": 1, "merge": 0, "heap": 0}
+    assert poll.tally() == {"quick": 0, "merge": 1, "heap": 0}
+    with pytest.raises(ValueError, match="round 3"):
+        poll.tally(3)
+
+
+def test_an_edit_changes_the_words_and_keeps_the_ballots(poll: Poll, me: Participant) -> None:
+    me.vote("merge")
+    poll.edit(options=["Quicksort", "Mergesort", "Heapsort"])
+    assert poll.tally() == {"Quicksort": 0, "Mergesort": 1, "Heapsort": 0}
+    with pytest.raises(PollHasBallots):
+        poll.edit(options=["a", "b"])
+
+
+def test_a_discarded_poll_is_gone(room: HostRoom, poll: Poll) -> None:
+    poll.discard()
+    poll.discard()
+    assert room.polls == []
+    assert "discarded" in repr(poll)
+    assert room.poll("Which sort is stable?", OPTIONS).id != poll.id
+
+
+def test_the_frame_has_a_row_a_ballot_with_all_options_as_ordered_categories(poll: Poll, me: Participant) -> None:
+    me.vote("heap")
+    follow(poll.live, me)
+    frame = poll.to_frame()
+    assert list(frame.columns) == ["participant", "choice", "round", "cast_at"]
+    assert frame["choice"].dtype.ordered
+    assert list(frame["choice"].cat.categories) == OPTIONS
+    assert frame["choice"].value_counts(sort=False).tolist() == [0, 0, 1]
+    assert str(frame["cast_at"].dt.tz) == "UTC"
+    assert frame["participant"].tolist() == [me.connection.actor]
+
+
+def test_the_frame_of_a_poll_without_ballots_has_its_columns(poll: Poll) -> None:
+    frame = poll.to_frame(names=True)
+    assert list(frame.columns) == ["participant", "name", "choice", "round", "cast_at"]
+    assert len(frame) == 0
+    assert list(frame["choice"].cat.categories) == OPTIONS
+
+
+def test_multiple_choice_has_a_row_a_chosen_option(room: HostRoom) -> None:
+    poll = room.poll("Which ones?", OPTIONS, multiple=2)
+    me = wslive.join(room.link, name="Ada")
+    me.vote(["heap", "quick"])
+    follow(room, me)
+    assert poll.to_frame(names=True)[["name", "choice"]].values.tolist() == [["Ada", "quick"], ["Ada", "heap"]]
+    with pytest.raises(wslive.errors.TooManyChoices):
+        me.vote(OPTIONS)
+
+
+def test_the_history_has_every_vote_and_every_retraction(poll: Poll, me: Participant) -> None:
+    me.vote("quick")
+    me.vote("merge")
+    me.retract()
+    me.vote("heap")
+    follow(poll.live, me)
+    history = poll.to_frame(history=True, names=True)
+    assert history["choice"].astype(object).fillna("-").tolist() == ["quick", "merge", "-", "heap"]
+    assert set(history["name"]) == {"Ada"}
+    assert len(poll.to_frame()) == 1
+
+
+def test_the_twins_under_aio_do_the_same_on_any_loop(room: HostRoom, poll: Poll, me: Participant) -> None:
+    async def cell() -> None:
+        await me.aio.vote("merge")
+        waiting = asyncio.ensure_future(poll.aio.wait_closed(timeout_s=20))
+        assert not waiting.done()
+        await poll.aio.close()
+        await waiting
+        frame = await poll.aio.to_frame()
+        assert frame["choice"].tolist() == ["merge"]
+
+    asyncio.run(cell())
+
+
+def test_waiting_for_the_end_has_an_end(poll: Poll) -> None:
+    with pytest.raises(TimeoutError):
+        poll.wait_closed(timeout_s=0.05)
+
+
+def test_the_live_figure_widget_follows_the_tally(poll: Poll, me: Participant) -> None:
+    widget = poll.figure_widget()
+    shown = threading.Event()
+    widget.data[0].on_change(lambda trace, y: list(y) == [0, 1, 0] and shown.set(), "y")
+    me.vote("merge")
+    assert shown.wait(20)
