@@ -45,28 +45,33 @@ def _origins(context: click.Context, parameter: click.Parameter, values: tuple[s
     return values
 
 
+# The \b keeps the lines of the paragraph after it as they are.
+WHAT_THIS_IS = """Ask a room a question from a notebook cell.
+
+People answer from phones, browsers and other notebooks, and the chart in your notebook moves as they do.
+
+\b
+In a notebook, no command is needed:
+    import wslive
+    room = wslive.host("Sorting 101", audience="network")
+    room.poll("Which sort is stable?", ["quick", "merge", "heap"])
+
+The commands here are for a server of its own, and for a first look.
+"""
+
+
 @click.group(
     cls=Commands,
+    help=WHAT_THIS_IS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="See it first: `wslive demo`. Each command explains itself with --help.",
 )
 @click.version_option(package_name="wslive", message="wslive %(version)s")
 def main() -> None:
-    r"""Ask a room a question from a notebook cell.
-
-    People answer from phones, browsers and other notebooks, and the chart in your notebook moves as they do.
-
-    \b
-    In a notebook, no command is needed:
-        import wslive
-        room = wslive.host("Sorting 101", audience="network")
-        room.poll("Which sort is stable?", ["quick", "merge", "heap"])
-
-    The commands here are for a server of its own, and for a first look.
-    """
+    """Everything is in the commands."""
 
 
-@main.command()
+@main.command("serve")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 lets others in."
 )

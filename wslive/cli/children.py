@@ -111,6 +111,8 @@ async def start_lab(folder: Path, notebooks: Path, env: Mapping[str, str]) -> tu
         *("-m", "jupyterlab", "--no-browser", "--ServerApp.ip=127.0.0.1", "--ServerApp.port=0"),
         # Root may not run Jupyter otherwise; containers do, and this one is for this computer and this minute alone.
         *("--allow-root", f"--ServerApp.root_dir={notebooks}"),
+        # Nothing of the demo leaves this computer; Jupyter's list of extensions would ask a registry.
+        "--LabApp.extension_manager=readonly",
     ]
     # In the environment, not in an argument: every user of a computer can list the arguments of its processes.
     child_env = {**env, "JUPYTER_TOKEN": token}

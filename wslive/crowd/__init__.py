@@ -9,7 +9,7 @@ is told to: run it on a room of your own, never beside real people unless they k
 The response model, exactly. Times are seconds and are divided by `Behaviour.pace`; "about every x s" is an
 exponential waiting time with mean x; each figure is a field of `Behaviour`.
 
-- Coming. Each person joins at a time drawn evenly from the first `arrive_within_s`.
+- Coming. The first person is there at once; each other joins at a time drawn evenly from the first `arrive_within_s`.
 - Opinions. A question has a first share per option, from independent gamma draws of shape 2, normalised. The talk in
   the room draws it to one option, the `leaning` (given by its text, else drawn evenly): t seconds after the person
   has seen the question the share is (1-λ)·first + λ·(1-pull)·first + λ·pull·leaning, with λ = 1 - exp(-t / `drift_s`)

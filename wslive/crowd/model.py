@@ -102,8 +102,10 @@ class Mind:
     # ── when ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def arrives_after_s(self) -> float:
-        """From the beginning."""
-        return self._coming.uniform(0, self.behaviour.arrive_within_s) / self.behaviour.pace
+        """From the beginning; the first one is there at once."""
+        return (
+            0.0 if self._number == 0 else self._coming.uniform(0, self.behaviour.arrive_within_s) / self.behaviour.pace
+        )
 
     def leaves_after_s(self) -> float:
         """From joining or coming back."""
