@@ -3,6 +3,7 @@ import pytest
 import wslive
 from wslive.notebook import shown
 from wslive.notebook.room import HostRoom
+from wslive.notebook.widget import MIME
 
 
 class FakePublisher:
@@ -36,7 +37,7 @@ def test_an_output_offers_live_views_first_and_ends_with_plain_text(room: HostRo
     poll = room.poll("Which?", ["a", "b"])
     poll._ipython_display_()
     ((data, transient, update),) = publisher.published
-    assert set(data) == {shown.MIME, "application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
+    assert set(data) == {MIME, "application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
     assert data["text/plain"] == "<Poll 'Which?': open, 0 answers>"
     assert transient["display_id"]
     assert not update

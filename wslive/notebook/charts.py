@@ -24,8 +24,8 @@ from wslive.notebook.saved import note_html
 from wslive.notebook.shown import Shown
 
 if TYPE_CHECKING:
-    from wslive.notebook.poll import Poll
-    from wslive.notebook.room import HostRoom
+    from wslive.notebook.live import Live
+    from wslive.notebook.question import Question
 
 LEAST_INTERVAL_S = 0.1
 """Between two drawings: a chart that follows a full hall would do nothing but draw."""
@@ -38,7 +38,7 @@ class LiveChart(Shown):
 
     part = "figure"
 
-    def __init__(self, live: HostRoom, name: str, make: Make) -> None:
+    def __init__(self, live: Live, name: str, make: Make) -> None:
         """Draw what `make(room)` returns: a Plotly figure, or the dictionary of one."""
         super().__init__(live)
         self.name = name
@@ -73,10 +73,10 @@ def as_json(figure: Any) -> dict[str, Any]:
 # ── ready made ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def votes_over_time(poll: Poll) -> Make:
+def votes_over_time(poll: Question) -> Make:
     """How the ballots of a poll's round came in, one line an option."""
 
-    def make(room: HostRoom) -> dict[str, Any]:
+    def make(room: Live) -> dict[str, Any]:
         def take(view: View) -> tuple[View, list[tuple[int, str]]]:
             shown = view["activities"][str(poll.id)]
             prefix = f"{shown['status']['round']}/"
@@ -99,9 +99,14 @@ def votes_over_time(poll: Poll) -> Make:
     return make
 
 
-def chat_activity(room: HostRoom) -> dict[str, Any]:
+def chat_activity(room: Live) -> dict[str, Any]:
     """Chat lines a minute, of the latest ones."""
-    lines = room.peek(lambda view: [line["at_ms"] for line in view["activities"][str(room.chat.id)]["lines"].values()])
+
+    def take(view: View) -> list[int]:
+        chats = (a for a in view["activities"].values() if a["kind"] == "chat")
+        return [line["at_ms"] for chat in chats for line in chat["lines"].values()]
+
+    lines = room.peek(take)
     minutes = Counter(at_ms // 60_000 * 60_000 for at_ms in lines)
     span = range(min(minutes), max(minutes) + 1, 60_000) if minutes else ()
     trace = {
@@ -117,7 +122,7 @@ def presence() -> Make:
     """How many people are here, since the chart was made."""
     seen: list[tuple[int, int]] = []
 
-    def make(room: HostRoom) -> dict[str, Any]:
+    def make(room: Live) -> dict[str, Any]:
         now_ms, online = int(time.time() * 1000), room.online
         if not seen or seen[-1][1] != online:
             seen.append((now_ms, online))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from wslive.core.errors import NotConnected, WsliveError
@@ -12,8 +13,9 @@ from wslive.notebook.participant import Participant
 class JoinForm:
     """Link, name, and a button. Afterwards it is used like the participant: `form.vote(…)`, or take `form.me`."""
 
-    def __init__(self, name: str | None) -> None:
-        """Prepare the form."""
+    def __init__(self, name: str | None, join: Callable[[str, str | None], Participant]) -> None:
+        """Prepare the form; `join` is called with what was filled in."""
+        self._join = join
         self._name = name or ""
         self._me: Participant | None = None
         self._box: Any = None
@@ -53,8 +55,6 @@ class JoinForm:
     def _build(self) -> Any:
         import ipywidgets
 
-        from wslive.notebook.hosting import join
-
         link = ipywidgets.Text(description="Link or code", placeholder="http://192.168.1.7:8765/r/K7M2QX")
         name = ipywidgets.Text(description="Name", value=self._name, placeholder="Guest")
         link.layout.width, name.layout.width = "28em", "16em"
@@ -65,7 +65,7 @@ class JoinForm:
         def submit(_: object) -> None:
             told.value = "Joining…"
             try:
-                self._me = join(link.value, name.value.strip() or None)
+                self._me = self._join(link.value, name.value.strip() or None)
             except WsliveError as error:
                 # An exception in a button's callback is shown nowhere.
                 told.value = str(error)

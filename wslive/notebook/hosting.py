@@ -96,7 +96,7 @@ def join(link_or_code: str | None = None, name: str | None = None) -> Participan
     if link_or_code is None:
         from wslive.notebook.form import JoinForm
 
-        return JoinForm(name)
+        return JoinForm(name, join)
     return run(_join(link_or_code, name))
 
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from wslive.client.connection import Connection, Status
+from wslive.client.http import fetch
 from wslive.core.roles import Role
 from wslive.core.view import View
 from wslive.notebook.calls import HasAio, look
 from wslive.notebook.reactions import Reactions
 from wslive.notebook.said import line_ref
-
-if TYPE_CHECKING:
-    from wslive.notebook.widget import RoomWidget
 
 ResultT = TypeVar("ResultT")
 
@@ -41,7 +40,7 @@ class Live(HasAio):
         self.server = server
         self.code = code
         self.reactions = Reactions()
-        self.widgets: weakref.WeakSet[RoomWidget] = weakref.WeakSet()
+        self.widgets: weakref.WeakSet[Any] = weakref.WeakSet()
         self._parts: dict[Any, Any] = {}
         self.connection = Connection(
             server,
@@ -114,6 +113,22 @@ class Live(HasAio):
 
     def _status_changed(self, status: Status) -> None:
         self.reactions.changed()
+
+
+class HostLive(Live):
+    """The host's connection: it alone is told single ballots, and may read the log."""
+
+    def __init__(self, server: str, code: str, host_key: str) -> None:
+        """Prepare the connection."""
+        super().__init__(server, code, role=Role.HOST, token=host_key, ledger=True)
+        self._host_key = host_key
+
+    async def events(self, activity: int | None = None, *, timeout_s: float = TIMEOUT_S) -> list[View]:
+        """The log as plain data: offset, at_ms, actor, activity, kind, version, body."""
+        query = "" if activity is None else f"?activity={activity}"
+        path = f"/api/rooms/{self.code}/events{query}"
+        lines = await fetch(self.server, path, bearer=self._host_key, timeout_s=timeout_s)
+        return [json.loads(line) for line in lines.splitlines()]
 
 
 def shown_time(at_ms: float) -> str:

@@ -12,13 +12,13 @@ from wslive.notebook.live import TIMEOUT_S
 from wslive.notebook.question import Question
 
 if TYPE_CHECKING:
-    from wslive.notebook.room import HostRoom
+    from wslive.notebook.live import HostLive
 
 
 class Poll(Question):
     """One question that this host has asked: a live chart, its controls, and its ballots."""
 
-    live: HostRoom
+    live: HostLive
 
     def tally(self, round: int | None = None) -> dict[str, int]:
         """Votes by option text, in the order of the options.

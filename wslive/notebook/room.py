@@ -11,7 +11,6 @@ from typing import Any, Literal, Self, TypeVar
 
 from wslive.client.http import fetch, fetch_json
 from wslive.core.errors import NotAllowed, PollHasBallots, UnknownActivity
-from wslive.core.roles import Role
 from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
 from wslive.core.view import View
 from wslive.crowd import Behaviour, Crowd
@@ -20,7 +19,7 @@ from wslive.notebook import charts, keys
 from wslive.notebook.calls import blocking
 from wslive.notebook.charts import LiveChart
 from wslive.notebook.chat import HostChat
-from wslive.notebook.live import TIMEOUT_S, Live, count, shown_time
+from wslive.notebook.live import TIMEOUT_S, HostLive, count, shown_time
 from wslive.notebook.local_server import ServerAt
 from wslive.notebook.people import People
 from wslive.notebook.poll import Poll
@@ -31,7 +30,7 @@ CallT = TypeVar("CallT", bound=Callable[..., object])
 Results = Literal["live", "after_vote", "after_close", "host_only"]
 
 
-class HostRoom(Live, Shown):
+class HostRoom(HostLive, Shown):
     """A room that this notebook hosts.
 
     Display it for the join link, the people, the chat and the question on stage; `with room:` lets go of it at the
@@ -42,14 +41,13 @@ class HostRoom(Live, Shown):
 
     def __init__(self, at: ServerAt, code: str, host_key: str) -> None:
         """Prepare the connection of the host's kernel, which alone is told single ballots."""
-        Live.__init__(self, at.url, code, role=Role.HOST, token=host_key, ledger=True)
+        HostLive.__init__(self, at.url, code, host_key)
         Shown.__init__(self, self)
         self.at = at
         self.resumed = ""
         """"Resumed: opened 23 Nov 09:14, 212 people, 3 polls" where the room was there already."""
         self.links: list[str] = []
         """Join links that other devices can follow, the best one first; empty while only this computer can join."""
-        self._host_key = host_key
 
     # ── questions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -273,13 +271,6 @@ class HostRoom(Live, Shown):
         return made
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def events(self, activity: int | None = None, *, timeout_s: float = TIMEOUT_S) -> list[View]:
-        """The log as plain data: offset, at_ms, actor, activity, kind, version, body."""
-        query = "" if activity is None else f"?activity={activity}"
-        path = f"/api/rooms/{self.code}/events{query}"
-        lines = await fetch(self.server, path, bearer=self._host_key, timeout_s=timeout_s)
-        return [json.loads(line) for line in lines.splitlines()]
 
     def saved_html(self) -> str:
         """What a saved notebook shows: the title, how many people, the polls; no names, no lines."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _making = threading.Lock()
 
-MIME = "application/vnd.wslive.v1+json"
-
 
 class Shown:
     """Something with a live view in a cell."""

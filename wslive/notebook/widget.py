@@ -33,6 +33,9 @@ from wslive.notebook.relay import Relay
 if TYPE_CHECKING:
     from wslive.notebook.live import Live
 
+MIME = "application/vnd.wslive.v1+json"
+"""What our renderer in JupyterLab draws; see labextension/."""
+
 _HERE = Path(__file__).resolve().parent
 _PACKAGE = _HERE.parent
 
@@ -102,8 +105,6 @@ class RoomWidget(anywidget.AnyWidget):
 
     def mimes(self) -> dict[str, Any]:
         """This widget in an output, for front ends with our renderer and for those with ipywidgets alone."""
-        from wslive.notebook.shown import MIME
-
         names = ("uid", "urls", "room", "actor", "role", "part", "activity", "invite", "resumed")
         return {
             MIME: {name: getattr(self, name) for name in names},
