@@ -6,6 +6,7 @@ own look at the Origin is switched off, since it knows one list and not the rest
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,7 @@ def engine_handler(gateway: Gateway, sio: Any) -> type[RequestHandler]:
                 # A page of any site may include a script, without an Origin: that way in stays closed.
                 turn_away(self, 400, "This server sends no JSONP.")
             elif engine_id is None and self.get_query_argument("EIO", None) != "4":
-                # As the official server says it: 5 is its code for this.
-                self.set_status(400)
-                self.finish({"code": 5, "message": OTHER_VERSION})
+                _turn_away_other_version(self)
             else:
                 self._recognise()
 
@@ -131,6 +130,23 @@ class ClientHandler(Handler):
         self.set_header("Content-Type", "text/javascript; charset=utf-8")
         self.set_header("Cache-Control", "no-cache")
         self.finish(self._file.read_bytes())
+
+
+def _turn_away_other_version(handler: RequestHandler) -> None:
+    """Say which versions are spoken here, so that the client's own page can show it.
+
+    Clients of version 1 and 2 (Engine.IO 3) that begin by polling are let in for as long as it takes to send them an
+    `error` event; all others get what the official server answers, with its code for this, 5.
+    """
+    arguments = handler.get_query_argument
+    if arguments("EIO", None) == "3" and arguments("transport", None) == "polling":
+        opened = {"sid": new_secret(), "upgrades": [], "pingInterval": 25000, "pingTimeout": 5000}
+        packets = ["0" + json.dumps(opened), "44" + json.dumps(OTHER_VERSION), "41"]
+        handler.set_header("Content-Type", "text/plain; charset=utf-8")
+        handler.finish("".join(f"{len(packet)}:{packet}" for packet in packets))
+    else:
+        handler.set_status(400)
+        handler.finish({"code": 5, "message": OTHER_VERSION})
 
 
 def _is_elsewhere(handler: RequestHandler, context: Context) -> bool:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import colorsys
 import re
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -44,6 +45,13 @@ class Told(NamedTuple):
 
     event: str
     payload: Any
+
+
+class _At(NamedTuple):
+    """When what is told happened, as far as the view says; 0 where it does not."""
+
+    at_ms: int
+    told: Told
 
 
 class Author(NamedTuple):
@@ -133,7 +141,7 @@ class Programs:
             self._told_to = welcome.position.offset
         self._names = self._names_told()
         self.presence(welcome.presence)
-        return [*self._lines(), *self._update(), self._position()]
+        return [*(told for _, told in self._lines()), *self._update(), self._position()]
 
     def delta(self, delta: Delta) -> list[Told]:
         """What has changed."""
@@ -172,14 +180,12 @@ class Programs:
         return [*told, self._position()] if told else []
 
     def _news(self, *, people: bool) -> list[Told]:
-        told = self._people() if people else []
-        told += self._lines()
+        told = _in_order(self._people() if people else [], self._lines())
         if told:
             told.append(self._position())
-        update = self._update()
-        return [*told, *update]
+        return [*told, *self._update()]
 
-    def _people(self) -> list[Told]:
+    def _people(self) -> list[_At]:
         before, names = self._names, self._names_told()
         self._names = names
         if before is None or names is None:
@@ -191,15 +197,17 @@ class Programs:
                 continue
             if actor not in before:
                 self._announced.add(actor)
-                told.append(Told("user-connected", name))
+                joined_at_ms = self._replica.view["people"]["names"][actor]["joined_at_ms"]
+                told.append(_At(joined_at_ms, Told("user-connected", name)))
             elif before[actor] != name and actor in self._announced:
-                told += [Told("user-disconnected", before[actor]), Told("user-connected", name)]
+                told.append(_At(0, Told("user-disconnected", before[actor])))
+                told.append(_At(0, Told("user-connected", name)))
         for actor in (before.keys() - names.keys()) & self._announced:
             self._announced.discard(actor)
-            told.append(Told("user-disconnected", before[actor]))
+            told.append(_At(0, Told("user-disconnected", before[actor])))
         return told
 
-    def _lines(self) -> list[Told]:
+    def _lines(self) -> list[_At]:
         chat = self._chat()
         if chat is None:
             return []
@@ -212,9 +220,9 @@ class Programs:
         for line in lines:
             author = self._author_of(line["id"])
             who = author.sid if author is not None else line["by"].removeprefix("p_")
-            told.append(Told("message", f"{who[:2]} said {line['text']}"))
+            told.append(_At(line["at_ms"], Told("message", f"{who[:2]} said {line['text']}")))
             if author is None or author.lineage != self._lineage:
-                told.append(Told("get-message", {"message": line["text"], "name": line["name"]}))
+                told.append(_At(line["at_ms"], Told("get-message", {"message": line["text"], "name": line["name"]})))
         return told
 
     def _update(self) -> list[Told]:
@@ -316,6 +324,17 @@ def color(option: str) -> str:
     number = int(option[1:]) if option[1:].isascii() and option[1:].isdigit() else zlib.crc32(option.encode())
     red, green, blue = colorsys.hls_to_rgb((0.6 + number * _GOLDEN_ANGLE) % 1, 0.55, 0.6)
     return f"rgb({red * 255:.0f}, {green * 255:.0f}, {blue * 255:.0f})"
+
+
+def _in_order(people: list[_At], lines: list[_At]) -> list[Told]:
+    """Whoever came while lines were said comes between them, and always before a line of their own."""
+    told = []
+    waiting = deque(sorted(people, key=lambda at: at.at_ms))
+    for line in lines:
+        while waiting and waiting[0].at_ms <= line.at_ms:
+            told.append(waiting.popleft().told)
+        told.append(line.told)
+    return [*told, *(at.told for at in waiting)]
 
 
 def _touches(ops: Iterable[Op], part: str) -> bool:
