@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ from tests.end_to_end import browser
 
 MARK = "WSLIVE_TEST_LAB"
 """In the environment of everything that a Lab starts, however far it has detached itself."""
+
+WITHOUT_EXTENSION = ("--WSLive.enabled=False",)
 
 FOLDERS = {
     "HOME": "home",
@@ -53,9 +55,15 @@ class Lab:
         env: Environment of the server and of its kernels: with it, a process beside the Lab is the same user.
     """
 
-    def __init__(self, root: Path, env: Mapping[str, str] | None = None) -> None:
-        """Prepare a Lab below `root`, with `env` added to the environment; `start` starts it."""
+    def __init__(
+        self, root: Path, env: Mapping[str, str] | None = None, options: Sequence[str] = WITHOUT_EXTENSION
+    ) -> None:
+        """Prepare a Lab below `root`, with `env` added to the environment; `start` starts it.
+
+        Unless `options` says otherwise, rooms live in the user's own server and not in Jupyter.
+        """
         self.root = root
+        self._options = options
         self.notebooks = root / "notebooks"
         self.notebooks.mkdir(parents=True)
         folders = {name: root / folder for name, folder in FOLDERS.items()}
@@ -100,6 +108,7 @@ class Lab:
             "--ServerApp.port=0",
             f"--ServerApp.root_dir={self.notebooks}",
             f"--IdentityProvider.token={self._token}",
+            *self._options,
         ]
         with (self.root / "server.log").open("wb") as log:
             self._process = subprocess.Popen(

@@ -31,7 +31,12 @@ class ServerHandler(Handler):
 
     def get(self) -> None:
         """Nothing secret."""
-        self.finish({"wslive": version("wslive"), "pid": os.getpid(), "audience": self.context.network.urls})
+        self.finish({**about_server(), "audience": self.context.network.urls})
+
+
+def about_server() -> dict[str, Any]:
+    """Which version runs in which process."""
+    return {"wslive": version("wslive"), "pid": os.getpid()}
 
 
 class RoomsHandler(Handler):
@@ -45,7 +50,7 @@ class RoomsHandler(Handler):
         context = self.context
         if not context.settings.anyone_may_host:
             check_hosting(context.hosting_token, self.bearer())
-        made = await context.node.create(_field(self.request.body, "title"))
+        made = await context.node.create(field(self.request.body, "title"))
         self.set_status(201)
         code = made.record.code
         link, _ = self.join_link(code)
@@ -62,7 +67,7 @@ class AudienceHandler(Handler):
     async def _post(self) -> None:
         context = self.context
         check_hosting(context.hosting_token, self.bearer())
-        self.finish({"links": context.network.let_in(_field(self.request.body, "audience"))})
+        self.finish({"links": context.network.let_in(field(self.request.body, "audience"))})
 
 
 class RoomHandler(Handler):
@@ -139,7 +144,12 @@ def _line(event: Event) -> bytes:
     return msgspec.json.encode(fields) + b"\n"
 
 
-def _field(body: bytes, name: str) -> str:
+def field(body: bytes, name: str) -> str:
+    """A text field of a JSON body.
+
+    Raises:
+        BadCommand: It is not there.
+    """
     try:
         fields: Any = json.loads(body or b"{}")
         value = fields[name]

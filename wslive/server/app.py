@@ -34,7 +34,7 @@ _MAX_BODY_BYTES = 64 * 1024
 _HEADER_TIMEOUT_S = 10.0
 _FAREWELL_S = 2.0
 # Tornado closes on larger messages without a word; up to this size we say ourselves what is wrong.
-_MAX_MESSAGE_BYTES = 1024 * 1024
+MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 class Extension(Protocol):
@@ -178,7 +178,7 @@ class Server:
             ],
             websocket_ping_interval=self.settings.ping_interval_s,
             websocket_ping_timeout=self.settings.ping_interval_s,
-            websocket_max_message_size=_MAX_MESSAGE_BYTES,
+            websocket_max_message_size=MAX_MESSAGE_BYTES,
             log_function=_log_request,
             default_handler_class=http.NotFoundHandler,
             default_handler_args={"context": self._context},
