@@ -31,7 +31,7 @@ class Screen:
         self._size = size
         self._began_s = time.monotonic()
         self._lines: deque[tuple[float, int]] = deque()
-        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._plain_due_s = self._began_s
 
     def __enter__(self) -> Screen:
@@ -41,7 +41,7 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the terminal as it was."""
+        """Stop; the last picture stays."""
         if self._live is not None:
             self._live.stop()
 
