@@ -30,11 +30,11 @@ class Person:
 
     def __init__(self, hall: Hall, connection: Connection) -> None:
         self._hall = hall
-        self._connection = connection
+        self.connection = connection
 
     def command(self, activity: int, kind: str, body: dict[str, Any] | None = None) -> int:
         """Send a command and wait until its effect shows; returns the offset."""
-        return self._hall.run(self._connection.command(activity, kind, body or {}))
+        return self._hall.run(self.connection.command(activity, kind, body or {}))
 
     def vote(self, poll: int, *options: str, round: int = 1) -> int:
         """Cast a vote, by option ids."""
@@ -44,14 +44,14 @@ class Person:
         """Say lines in the chat; returns the id of the last."""
 
         async def say() -> int:
-            said = [self._connection.command(CHAT, "say", {"text": text}) for text in texts]
+            said = [self.connection.command(CHAT, "say", {"text": text}) for text in texts]
             return (await asyncio.gather(*said))[-1]
 
         return self._hall.run(say())
 
     def wait_for(self, condition: Callable[[View], bool]) -> None:
         """Wait until this person's view fulfils a condition."""
-        self._hall.run(self._connection.changed(condition, 20))
+        self._hall.run(self.connection.changed(condition, 20))
 
     def wait_for_tally(self, poll: int, counts: dict[str, int]) -> None:
         """Wait until the tally shows these counts."""
@@ -60,12 +60,12 @@ class Person:
     @property
     def view(self) -> View:
         """What this person sees now."""
-        return self._connection.replica.view
+        return self.connection.replica.view
 
     @property
     def actor(self) -> str:
         """This person's id in the room."""
-        return self._connection.actor
+        return self.connection.actor
 
 
 class Hall:

@@ -75,14 +75,15 @@ class Connection {
       }
     }
     if (isStale()) return;
-    this.ticket = null; // a refused handshake gives scripts no reason; it may have been the ticket
+    this.isDoubtful = true; // a failed handshake gives scripts no reason; it may have been the ticket
     if (bridge) return this.greet(this.wire.openBridge(bridge), null, true);
     this.reason = "The server does not answer.";
     this.retry();
   }
 
   async findTicket() {
-    if (this.ticket?.until > Date.now()) return this.ticket.ticket;
+    const kept = this.ticket?.until > Date.now() ? this.ticket.ticket : null;
+    if (kept && !this.isDoubtful) return kept;
     for (const { getTicket } of this.providers) {
       if (!getTicket) continue;
       const late = new Promise((resolve) => setTimeout(resolve, 3_000, null)); // the kernel may be busy or gone
@@ -90,12 +91,13 @@ class Connection {
       const found = await Promise.race([asked, late]);
       if (found) return found.ticket ?? found;
     }
-    return null;
+    return kept;
   }
 
   greet(transport, ticket, isBridge = false) {
     this.transport = transport;
     this.hasTicket = ticket !== null;
+    this.isDoubtful = false;
     this.refusal = null;
     transport.onmessage = (message) => this.receive(message);
     transport.onclose = (code, reason) => this.lost(code, reason);
@@ -276,6 +278,7 @@ class Connection {
   on_ticket({ ticket, expires_in_s }) {
     this.ticket = { ticket, until: Date.now() + 1_000 * expires_in_s - 5_000 };
     this.after("ticket", 600 * expires_in_s, () => this.renewTicket());
+    this.changed();
   }
 
   on_bye({ code, message, spread_s = 0 }) {

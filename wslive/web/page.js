@@ -8,6 +8,7 @@ import {
 } from "./lib.js";
 import * as wire from "./wire.js";
 
+wire.hideLogin();
 const BASE = new URL("..", import.meta.url).href;
 const VIEWS = { poll, chat };
 const IGNORE_TAPS_MS = 400;

@@ -5,6 +5,7 @@ import { connect } from "./client.js";
 import { activityModel, attr, h, makeLib, plotlyByScript, pollsToShow, show, statusWords, text, turnout } from "./lib.js";
 import * as wire from "./wire.js";
 
+wire.hideLogin();
 const BASE = new URL("..", import.meta.url).href;
 const LOOK_AGAIN_MS = 5_000;
 const THEMES = { auto: "Theme: automatic", light: "Theme: light", dark: "Theme: dark" };
@@ -40,12 +41,14 @@ document.body.append(root);
 
 /** Ask until others can reach this server: the host may let phones in while the projector is on. */
 async function findLink() {
-  const found = await fetch(here(`r/${code}/link`)).then((response) => response.json()).catch(() => null);
+  // Behind a hub or proxy the browser alone knows the address by which it came.
+  const origin = `?origin=${encodeURIComponent(location.origin)}`;
+  const found = await fetch(here(`r/${code}/link${origin}`)).then((response) => response.json()).catch(() => null);
   if (found) {
     text(address, found.address);
     show(lonely, !found.reachable);
     if (found.reachable) {
-      attr(qr, { src: here(`r/${code}/qr.svg`) });
+      attr(qr, { src: here(`r/${code}/qr.svg${origin}`) });
       return show(qr, true);
     }
   }

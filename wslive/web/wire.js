@@ -35,6 +35,14 @@ export function safeStorage(name) {
   };
 }
 
+/** Take Jupyter's token out of the address bar: whoever is shown this page, or copies its address, must not get it. */
+export function hideLogin() {
+  const here = new URL(location.href);
+  if (!here.searchParams.has("token")) return;
+  here.searchParams.delete("token");
+  history.replaceState(history.state, "", here);
+}
+
 // ── transports: a WebSocket, or a notebook's comm; both carry the same messages as objects ────────────────────────
 
 /** Open a WebSocket to the server at `base`; null where that does not succeed in time. */
@@ -42,7 +50,7 @@ export function openSocket(base, ticket, within_ms) {
   return new Promise((resolve) => {
     let socket;
     try {
-      const url = new URL("ws", base.endsWith("/") ? base : `${base}/`);
+      const url = new URL("ws", new URL(base.endsWith("/") ? base : `${base}/`, globalThis.location?.href));
       url.protocol = url.protocol.replace("http", "ws");
       socket = new WebSocket(url, ticket ? [SUBPROTOCOL, `wslive.ticket.${ticket}`] : [SUBPROTOCOL]);
     } catch {

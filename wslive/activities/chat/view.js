@@ -164,6 +164,7 @@ function render({ model, el, lib }) {
       return h("li.wslive-notice", {}, words);
     }
     const item = h("li.wslive-line", { "data-own": !line || line.by === model.get("me").actor ? "true" : null });
+    attr(item, { "data-host": line?.host ? "true" : null });
     const head = h("p.wslive-line-head", {}, h("strong.wslive-name"), h("span.wslive-line-note"));
     item.append(head, h("p.wslive-line-text", {}, sending ?? line.text));
     if (line) head.append(h("time.wslive-time", { datetime: new Date(line.at_ms).toISOString() }, lib.clock(line.at_ms)));
@@ -182,7 +183,6 @@ function render({ model, el, lib }) {
     const [head, , actions] = item.children;
     text(head.children[0], sending ? model.get("me").name : line.name);
     const notes = sending ? ["sending …"] : [];
-    if (line?.host) notes.push("host");
     if (line?.to_host) notes.push(isHost ? "only to you" : "only the host reads this");
     if (line?.hidden) notes.push("hidden");
     if (line?.muted) notes.push("muted");

@@ -299,7 +299,7 @@ function render({ model, el, lib }) {
     });
     attr(options, { "data-multiple": isMultiple ? "true" : null });
     const changed = draft && [...draft].sort().join() !== [...chosen].sort().join();
-    show(send, isMultiple && open);
+    show(send, isMultiple && open && (changed || !chosen.length));
     attr(send, { disabled: !changed || !draft.size });
     show(retract, status.open && definition.changeable && ballot.length > 0 && phase !== "sending" && !changed);
   }
@@ -369,6 +369,7 @@ function render({ model, el, lib }) {
     text(state, own.words);
     attr(state, { "data-state": own.state || null });
     show(actions, isVoter);
+    attr(actions, { "data-idle": !own.state && send.hidden ? "true" : null });
     drawControls(view, hidden);
     text(alert, problem);
   }
