@@ -196,7 +196,7 @@ class SlashHandler(PageHandler):
     """`/wslive`: relative addresses need the slash."""
 
     @allow_unauthenticated
-    def get(self, code: str = "") -> None:  # type: ignore[override]
+    def get(self, code: str = "") -> None:
         """Send people to the page."""
         self.redirect(f"{self.mount.path}/")
 

@@ -253,7 +253,8 @@ async def _where(link_or_code: str) -> tuple[str, str]:
         found = re.match(r"(https?://[^?#]+?)/r/([A-Za-z0-9-]+)(?:/screen)?/?(?:[?#].*)?$", text)
         if found is None:
             raise RoomUnavailable(f"{text!r} is no join link; it looks like 'http://192.168.1.7:8765/r/K7M2QX'.")
-        return found[1].rstrip("/"), _clean_code(found[2])
+        code = _clean_code(found[2])
+        return await local_server.nearest(found[1].rstrip("/"), code), code
     code = _clean_code(text)
     servers = await local_server.known()
     for at in servers:

@@ -166,20 +166,31 @@ function roomPart(context) {
 
   const invitation = () => kernel()?.model.get("invite") ?? about.invite;
 
+  /** How people come in: {links, qr}, the best link first and its QR code as an image's address. */
+  function ways() {
+    const { links, qr: drawing, here } = invitation();
+    const own = new URL(`${about.urls[0].replace(/\/$/, "")}/r/${about.room}`, location.href);
+    if (here && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(own.hostname)) {
+      // Behind hubs and proxies the page alone knows the address by which Jupyter is reached; the server draws it.
+      return { links: [own.href, ...links], qr: `${own.href}/qr.svg?origin=${encodeURIComponent(own.origin)}` };
+    }
+    return { links, qr: `data:image/svg+xml,${encodeURIComponent(drawing)}` };
+  }
+
   function redraw() {
     const { room, people: joined } = live.view;
-    const { links, qr: drawing } = invitation();
+    const { links, qr: image } = ways();
     const reachable = links.length > 0;
     text(title, room.title);
     text(lock, room.locked ? "Locked · unlock" : "Lock");
     attr(lock, { title: room.locked ? "Let new people in again" : "Let nobody new in", disabled: room.ended || null });
-    const best = links[0] ?? `${about.urls[0].replace(/\/$/, "")}/r/${about.room}`;
+    const best = links[0] ?? new URL(`${about.urls[0].replace(/\/$/, "")}/r/${about.room}`, location.href).href;
     attr(link, { href: best });
     text(link, best.replace(/^https?:\/\//, ""));
     text(code, about.room);
     show(qr, reachable);
     if (reachable && qr.dataset.of !== best) {
-      qr.src = `data:image/svg+xml,${encodeURIComponent(drawing)}`;
+      qr.src = image;
       qr.dataset.of = best;
     }
     text(scope, room.ended ? "This room has ended." : room.locked ? "Locked: nobody new can join." : reachable ? "" : "Only this computer can join.");

@@ -1,8 +1,9 @@
 """Which server a notebook talks to, and the user's own one, started when it is first needed.
 
-In this order: the address given by the caller; `WSLIVE_SERVER`; the user's own server. That one runs in an operating
-system session of its own, so an interrupt or restart of a kernel does not touch it, keeps its rooms in Jupyter's data
-folder, and ends 30 minutes after its last connection. All kernels of a user share it.
+In this order: the address given by the caller; `WSLIVE_SERVER`; the Jupyter Server that this kernel belongs to, where
+wslive is installed with it; the user's own server. That one runs in an operating system session of its own, so an
+interrupt or restart of a kernel does not touch it, keeps its rooms in Jupyter's data folder, and ends 30 minutes after
+its last connection. All kernels of a user share it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wslive.client import passes
 from wslive.client.http import fetch_json
 from wslive.core.errors import NoServer, NotConnected, Refused
 from wslive.notebook import private_files
@@ -47,37 +50,101 @@ async def find(server: str | None = None) -> ServerAt:
     Raises:
         NoServer: None answers, and none could be started.
     """
-    url = server or os.environ.get("WSLIVE_SERVER")
-    return await _own() if not url else await _given(url)
+    if url := server or os.environ.get("WSLIVE_SERVER"):
+        return await _given(url)
+    return await _jupyter() or await _own()
 
 
 async def known() -> list[ServerAt]:
     """The servers that a bare join code may belong to; nothing is started."""
     urls = [url for url in (os.environ.get("WSLIVE_SERVER"),) if url]
-    urls += [running.url for running in _running()]
+    own = own_jupyter()
+    urls += [running.url for running in [*([own] if own else []), *_running()] if not running.trouble]
     return [ServerAt(url, name_of(url)) for url in dict.fromkeys(u.rstrip("/") for u in urls)]
 
 
 def name_of(url: str) -> str:
     """How keys name the server at an address."""
-    return OWN if any(r.own and r.url == url for r in _running()) else url
+    beside = _beside(url)
+    return url if beside is None else OWN if beside.own else beside.name or url
+
+
+def own_jupyter() -> discovery.Running | None:
+    """The wslive in the Jupyter Server that has started this kernel, if there is one."""
+    parent = os.environ.get("JPY_PARENT_PID")
+    return next((r for r in _running() if r.jupyter and str(r.pid) == parent), None)
+
+
+def pages_urls(url: str) -> list[str]:
+    """The base URLs at which a page of this kernel's notebook may reach the server at `url`, the best one first.
+
+    What lives in the same Jupyter Server is reached where the page itself came from, which nobody here knows behind
+    hubs and proxies: so without scheme and host.
+    """
+    own = own_jupyter()
+    return [urlsplit(url).path, url] if own is not None and own.url == url else [url]
+
+
+async def nearest(url: str, code: str) -> str:
+    """The base URL by which this kernel had better come into a room that others reach at `url`.
+
+    A link shows the address of a hub or proxy, which may lead nowhere from here; and a room of this kernel's own
+    Jupyter Server needs nobody to be let in.
+    """
+    own = own_jupyter()
+    if own is None or own.trouble or own.url == url or urlsplit(own.url).path != urlsplit(url).path:
+        return url
+    try:
+        await fetch_json(own.url, f"/r/{code}/about")
+    except (NotConnected, Refused):
+        return url
+    return own.url
 
 
 async def _given(url: str) -> ServerAt:
     url = url.strip().rstrip("/")
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
         raise NoServer(f"{url!r} is no address of a server; it looks like 'http://192.168.1.7:8765'.")
+    beside = _beside(url)
     try:
         await fetch_json(url, "/api/server")
     except (NotConnected, Refused) as error:
         raise NoServer(str(error)) from None
     token = os.environ.get("WSLIVE_HOST_TOKEN")
-    beside = next((r for r in _running() if r.url == url), None)
     return ServerAt(url, name_of(url), token or (beside.hosting_token if beside else None))
 
 
+async def _jupyter() -> ServerAt | None:
+    own = own_jupyter()
+    if own is None:
+        return None
+    if own.trouble:
+        holder = next((r for r in _running() if r.store == own.store and not r.trouble), None)
+        elsewhere = f' Or host there: wslive.host(…, server="{holder.url}").' if holder else ""
+        raise NoServer(own.trouble + elsewhere)
+    try:
+        answer = await fetch_json(own.url, "/api/server")
+    except (NotConnected, Refused) as error:
+        raise NoServer(f"wslive in the Jupyter Server of this kernel does not answer: {error}") from None
+    theirs, ours = str(answer["wslive"]), version("wslive")
+    if theirs.split(".")[:2] != ours.split(".")[:2]:
+        raise NoServer(
+            f"This kernel has wslive {ours}, and the Jupyter Server that it belongs to has wslive {theirs}. Install "
+            f"the same in both: pip install wslive=={theirs} where the kernel runs, then restart the kernel."
+        )
+    return ServerAt(own.url, own.name, own.hosting_token)
+
+
+def _beside(url: str) -> discovery.Running | None:
+    return next((r for r in _running() if r.url == url), None)
+
+
 def _running() -> list[discovery.Running]:
-    return discovery.found()
+    found = discovery.found()
+    for running in found:
+        if running.jupyter and running.hosting_token:
+            passes.keep(running.url, running.hosting_token)
+    return found
 
 
 async def _own() -> ServerAt:

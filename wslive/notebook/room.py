@@ -47,7 +47,10 @@ class HostRoom(HostLive, Shown):
         self.resumed = ""
         """"Resumed: opened 23 Nov 09:14, 212 people, 3 polls" where the room was there already."""
         self.links: list[str] = []
-        """Join links that other devices can follow, the best one first; empty while only this computer can join."""
+        """Join links that other devices can follow, the best one first; empty while only this computer can join, and
+        where only the browser knows the address by which Jupyter is reached: then the displayed room shows it."""
+        self.is_open_here = False
+        """Whether people are let in at that address."""
 
     # ── questions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -145,19 +148,22 @@ class HostRoom(HostLive, Shown):
     async def let_in(self, audience: str = "network", *, timeout_s: float = TIMEOUT_S) -> None:
         """Choose who can reach the room: "this_computer", "network" (phones in the same network), or an https address.
 
+        Where the room lives in a Jupyter Server, "network" is whoever reaches that, without its login.
+
         Raises:
             HostingNotAllowed · NotAllowed · BadCommand: The server does not do that; the message says why.
         """
-        body = {"audience": audience}
+        body = {"audience": audience, "room": self.code}
         token = self.at.hosting_token
         answer = await fetch_json(
             self.server, "/api/audience", method="POST", body=body, bearer=token, timeout_s=timeout_s
         )
-        self._set_links(answer["links"])
+        self._set_links(answer["links"], here=answer.get("here", False))
 
     async def learn_links(self) -> None:
-        """Ask the server at which addresses others reach it already."""
-        self._set_links((await fetch_json(self.server, "/api/server"))["audience"])
+        """Ask the server at which addresses others reach the room already."""
+        answer = await fetch_json(self.server, f"/api/server?room={self.code}")
+        self._set_links(answer["audience"], here=answer.get("here", False))
 
     @blocking
     async def rehearse(self, size: int = 20, *, seconds: float = 15.0, seed: int = 42) -> None:
@@ -290,10 +296,11 @@ class HostRoom(HostLive, Shown):
         state = "ended" if ended else self.connection.status.value
         return f"<HostRoom {title!r} at {self.link}: {state}, {joined} joined, host key ••••>"
 
-    def _set_links(self, urls: list[str]) -> None:
+    def _set_links(self, urls: list[str], *, here: bool) -> None:
         self.links = [f"{url}/r/{self.code}" for url in urls]
+        self.is_open_here = here
         for widget in list(self.widgets):
-            widget.set_links(self.links)
+            widget.refresh_invitation()
 
     def _poll(self, id: int) -> Poll:
         return self.part_of(id, lambda: Poll(self, id))

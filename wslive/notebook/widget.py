@@ -28,6 +28,7 @@ from wslive.activities import activities
 from wslive.activities.poll import chart
 from wslive.client.background import background
 from wslive.core.errors import WsliveError
+from wslive.notebook.local_server import pages_urls
 from wslive.notebook.relay import Relay
 
 if TYPE_CHECKING:
@@ -86,17 +87,16 @@ class RoomWidget(anywidget.AnyWidget):
         self._live = live
         self._relay: Relay | None = None
         self._offering: asyncio.Task[None] | None = None
-        links = getattr(live, "links", [])
         super().__init__(
             _esm=module_source(),
             uid=secrets.token_hex(8),
-            urls=[live.server],
+            urls=pages_urls(live.server),
             room=live.code,
             actor=live.connection.actor,
             role=live.connection.role.value,
             part=part,
             activity=str(activity),
-            invite=invitation(links),
+            invite=invitation(live),
             resumed=getattr(live, "resumed", ""),
         )
         self.on_msg(self._heard)
@@ -121,9 +121,9 @@ class RoomWidget(anywidget.AnyWidget):
             background().submit(self._offer())
         return super().get_state(*args, **kwargs)
 
-    def set_links(self, links: list[str]) -> None:
-        """Show another invitation."""
-        self.invite = invitation(links)
+    def refresh_invitation(self) -> None:
+        """Show how people come into the room now."""
+        self.invite = invitation(self._live)
 
     # ── on the connections' thread ────────────────────────────────────────────────────────────────────────────────
 
@@ -182,10 +182,14 @@ def _plotly_js() -> bytes:
     return gzip.compress(source.read_bytes(), 6, mtime=0)
 
 
-def invitation(links: list[str]) -> dict[str, Any]:
-    """The join links that others can follow, and the best one as a QR code (SVG)."""
+def invitation(live: Live) -> dict[str, Any]:
+    """The join links that others can follow, and the best one as a QR code (SVG).
+
+    `here`: they can also come by the address that the page itself came from, which only the page knows.
+    """
+    links, here = getattr(live, "links", []), getattr(live, "is_open_here", False)
     if not links:
-        return {"links": [], "qr": ""}
+        return {"links": [], "qr": "", "here": here}
     drawing = io.BytesIO()
     segno.make(links[0], error="m").save(drawing, kind="svg", border=2, xmldecl=False, svgns=True, omitsize=True)
-    return {"links": links, "qr": drawing.getvalue().decode()}
+    return {"links": links, "qr": drawing.getvalue().decode(), "here": here}
