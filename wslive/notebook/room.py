@@ -296,7 +296,7 @@ class HostRoom(HostLive, Shown):
         state = "ended" if ended else self.connection.status.value
         return f"<HostRoom {title!r} at {self.link}: {state}, {joined} joined, host key ••••>"
 
-    def _set_links(self, urls: list[str], *, here: bool) -> None:
+    def _set_links(self, urls: list[str], *, here: bool = False) -> None:
         self.links = [f"{url}/r/{self.code}" for url in urls]
         self.is_open_here = here
         for widget in list(self.widgets):

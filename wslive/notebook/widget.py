@@ -96,7 +96,7 @@ class RoomWidget(anywidget.AnyWidget):
             role=live.connection.role.value,
             part=part,
             activity=str(activity),
-            invite=invitation(live),
+            invite=self._invite(live),
             resumed=getattr(live, "resumed", ""),
         )
         self.on_msg(self._heard)
@@ -123,7 +123,13 @@ class RoomWidget(anywidget.AnyWidget):
 
     def refresh_invitation(self) -> None:
         """Show how people come into the room now."""
-        self.invite = invitation(self._live)
+        self.invite = self._invite(self._live)
+
+    @staticmethod
+    def _invite(live: Live) -> dict[str, Any]:
+        """An invitation; `here` says that people can come by the page's own address too, which only the page knows."""
+        here = getattr(live, "is_open_here", False)
+        return {**invitation(getattr(live, "links", [])), "here": here}
 
     # ── on the connections' thread ────────────────────────────────────────────────────────────────────────────────
 
@@ -182,14 +188,10 @@ def _plotly_js() -> bytes:
     return gzip.compress(source.read_bytes(), 6, mtime=0)
 
 
-def invitation(live: Live) -> dict[str, Any]:
-    """The join links that others can follow, and the best one as a QR code (SVG).
-
-    `here`: they can also come by the address that the page itself came from, which only the page knows.
-    """
-    links, here = getattr(live, "links", []), getattr(live, "is_open_here", False)
+def invitation(links: list[str]) -> dict[str, Any]:
+    """The join links that others can follow, and the best one as a QR code (SVG)."""
     if not links:
-        return {"links": [], "qr": "", "here": here}
+        return {"links": [], "qr": ""}
     drawing = io.BytesIO()
     segno.make(links[0], error="m").save(drawing, kind="svg", border=2, xmldecl=False, svgns=True, omitsize=True)
-    return {"links": links, "qr": drawing.getvalue().decode(), "here": here}
+    return {"links": links, "qr": drawing.getvalue().decode()}
