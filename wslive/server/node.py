@@ -84,6 +84,7 @@ class Node:
         """Called after each change of any room."""
         # Kept only while somebody holds or awaits one: codes that people merely guess must not stay.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._leaving: set[LiveRoom] = set()
         self._is_closed = False
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -227,7 +228,7 @@ class Node:
     async def close(self) -> None:
         """Store what is queued in every room, and open none any more."""
         self._is_closed = True
-        await asyncio.gather(*(live.task.close() for live in self.live.values()))
+        await asyncio.gather(*(live.task.close() for live in [*self.live.values(), *self._leaving]))
 
     # ── upkeep ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -260,9 +261,11 @@ class Node:
 
     async def _put_away(self, live: LiveRoom) -> None:
         """Take a room out of memory; the caller holds its lock, so nobody opens it before all of it is stored."""
-        await live.task.close()
         if self.live.get(live.record.code) is live:
             del self.live[live.record.code]
+        self._leaving.add(live)
+        await live.task.close()
+        self._leaving.discard(live)
 
 
 def _is_occupied(live: LiveRoom) -> bool:
