@@ -120,8 +120,10 @@ class Client:
 
     def close(self) -> None:
         """End the program."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        assert self._process.stdin is not None
+        if self._process.stdin.closed:
+            return
+        self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:

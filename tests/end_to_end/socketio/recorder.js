@@ -15,6 +15,14 @@ module.exports = function record(socket) {
     // The answer is reported with the number that it was asked under.
     ask: (number, ...args) => socket.emit(...args, (answer) => report("ack", number, answer)),
     cut: () => socket.io.engine.close(),
+    goAway: () => {
+      socket.io.reconnection(false);
+      socket.io.engine.close();
+    },
+    comeBack: () => {
+      socket.io.reconnection(true);
+      socket.connect();
+    },
     leave: () => socket.disconnect(),
     raw: (packet) => socket.io.engine.write(packet),
   };
