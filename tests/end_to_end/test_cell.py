@@ -1,0 +1,241 @@
+"""The views as a notebook cell shows them, put into a bare page as a widget does it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.end_to_end.browser import Pages, accessibility_violations, chart_values, wait_for_chart
+from tests.end_to_end.hall import CHAT, Hall
+from wslive.server.settings import Rate
+
+OPTIONS = ["quick", "merge", "heap"]
+
+CELL = """async ([files, plotly, options, kind, id, theme]) => {
+    const load = (name) => import(`${files}${name}`);
+    const [wire, client, lib, view] = await Promise.all(
+        ["wire.js", "client.js", "lib.js", `activities/${kind}/view.js`].map(load),
+    );
+    const style = document.createElement("style");
+    const css = ["style.css", "poll.css", "chat.css"].map(async (name) => (await fetch(files + name)).text());
+    style.textContent = (await Promise.all(css)).join("\\n");
+    document.head.replaceChildren(style);
+    document.title = "cell";
+    document.documentElement.lang = "en";
+    document.body.dataset.jpThemeLight = String(theme === "light");
+    const isDark = theme === "dark";
+    const dark = { "--jp-layout-color1": "#111", "--jp-ui-font-color0": "#fff", "--jp-border-color2": "#424242" };
+    for (const [name, value] of isDark ? Object.entries(dark) : []) document.body.style.setProperty(name, value);
+    Object.assign(document.body.style, { background: isDark ? "#111" : "#fff", color: isDark ? "#fff" : "#000" });
+    const add = (parent, name, words = "") => {
+        return parent.appendChild(Object.assign(document.createElement(name), { textContent: words }));
+    };
+    document.body.replaceChildren();
+    const notebook = add(document.body, "main");
+    add(notebook, "h1", "A notebook");
+    add(notebook, "h2", "A section of it");
+    const cell = add(notebook, "div");
+    cell.className = "wslive-cell";
+    const live = (window.live ??= client.connect({ wire, urls: [location.origin], ...options }));
+    await new Promise((resolve) => {
+        const check = () => live.view && resolve();
+        live.subscribe(check);
+        check();
+    });
+    const made = lib.makeLib({
+        plotly: () => lib.plotlyBySource([plotly]),
+        chart: async () => (await fetch(`${files}activities/poll/chart.json`)).json(),
+    });
+    const model = lib.activityModel(live, { activity: id, place: "cell" });
+    window.end = view.default.render({ model, el: cell, lib: made });
+}"""
+
+Show = Callable[..., Page]
+
+
+@pytest.fixture
+def hall(tmp_path: Path) -> Iterator[Hall]:
+    """A room on a server."""
+    hall = Hall(tmp_path, line_rate=Rate(1000, 1000))
+    yield hall
+    hall.close()
+
+
+@pytest.fixture
+def show(hall: Hall, new_page: Pages) -> Show:
+    """Opens a page with one activity in a cell, for the host or for a new participant."""
+
+    def show(kind: str, id: int, role: str = "host", theme: Any = "light", plotly: str = "plotly.min.js") -> Page:
+        page = new_page(viewport=(900, 700), color_scheme=theme)
+        page.goto(f"{hall.url}/health")  # of the server's origin, with nothing of ours on it
+        options = {"room": hall.code, "role": role, "token": hall.host_key if role == "host" else "", "name": "Ada"}
+        files = f"{hall.url}/static/"
+        page.evaluate(CELL, [files, files + plotly, options, kind, id, theme])
+        return page
+
+    return show
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def status_of(hall: Hall, poll: int) -> dict[str, Any]:
+    status: dict[str, Any] = hall.host.view["activities"][str(poll)]["status"]
+    return status
+
+
+def test_the_hosts_chart_follows_the_votes(hall: Hall, show: Show) -> None:
+    poll = hall.poll("Which sort is stable?", OPTIONS)
+    page = show("poll", poll)
+    wait_for_chart(page, [0, 0, 0])
+    ada, kim = hall.join("Ada", "Kim")
+    ada.vote(poll, "o2")
+    kim.vote(poll, "o3")
+    wait_for_chart(page, [0, 1, 1])
+    expect(page.get_by_text("2 of 2 answered")).to_be_visible()
+    expect(page.locator(".wslive-option")).to_have_count(0)
+
+
+def test_the_hosts_buttons_close_reopen_and_ask_again(hall: Hall, show: Show) -> None:
+    poll = hall.poll("Which sort is stable?", OPTIONS)
+    page = show("poll", poll)
+    button(page, "Close poll").click()
+    button(page, "Reopen").click()
+    button(page, "Close poll").click()
+    expect(page.locator(".wslive-eyebrow")).to_have_text("Closed")
+    button(page, "New round").click()
+    expect(page.locator(".wslive-eyebrow")).to_have_text("Open · Round 2")
+    kinds = [e["kind"] for e in hall.events() if e["activity"] == poll]
+    assert kinds == ["voting_ended", "voting_resumed", "voting_ended", "round_started"]
+
+
+def test_the_host_can_put_a_question_back_in_front_of_the_room(hall: Hall, show: Show) -> None:
+    first = hall.poll("First?", OPTIONS)
+    page = show("poll", first)
+    expect(button(page, "Show")).to_be_hidden()
+    hall.poll("Second?", OPTIONS, keep_open=True)
+    button(page, "Show").click()
+    hall.host.wait_for(lambda view: view["room"]["stage"] == first)
+
+
+def test_throwing_a_poll_away_takes_a_second_press(hall: Hall, show: Show) -> None:
+    poll = hall.poll("Which sort is stable?", OPTIONS)
+    page = show("poll", poll)
+    discard = button(page, "Discard poll and answers")
+    expect(discard).to_be_hidden()
+    button(page, "More").click()
+    discard.click()
+    hall.host.wait_for(lambda view: view["activities"][str(poll)]["status"]["discarded"])
+    expect(page.locator(".wslive-poll")).to_be_hidden()
+
+
+@pytest.mark.parametrize("results", ["after_vote", "after_close", "host_only"])
+def test_what_the_room_may_not_see_is_not_on_the_beamer_either(hall: Hall, show: Show, results: str) -> None:
+    poll = hall.poll("Which sort is stable?", OPTIONS, results=results)
+    (ada,) = hall.join("Ada")
+    ada.vote(poll, "o2")
+    page = show("poll", poll)
+    expect(page.get_by_text("1 of 1 answered")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(0)
+    assert "Result" not in page.content()
+    button(page, "Peek").click()
+    wait_for_chart(page, [0, 1, 0])
+    button(page, "Stop peeking").click()
+    expect(page.locator(".wslive-chart")).to_be_hidden()
+    button(page, "Close poll").click()
+    if results == "host_only":
+        expect(button(page, "Reopen")).to_be_visible()
+        expect(page.locator(".wslive-chart")).to_be_hidden()
+    else:
+        expect(page.locator(".wslive-chart")).to_be_visible()
+
+
+def test_a_participant_votes_by_a_button_and_sees_the_chart_when_it_is_due(hall: Hall, show: Show) -> None:
+    poll = hall.poll("Which sort is stable?", OPTIONS, results="after_vote")
+    page = show("poll", poll, role="participant")
+    expect(page.get_by_text("The result shows once you have answered.")).to_be_visible()
+    button(page, "merge").click()
+    expect(page.get_by_text("Counted", exact=True)).to_be_visible()
+    wait_for_chart(page, [0, 1, 0])
+    expect(button(page, "Close poll")).to_be_hidden()
+    hall.host.wait_for_tally(poll, {"o1": 0, "o2": 1, "o3": 0})
+
+
+def test_where_plotly_cannot_be_loaded_bars_are_drawn_without_it(hall: Hall, show: Show) -> None:
+    poll = hall.poll("Which sort is stable?", OPTIONS)
+    page = show("poll", poll, plotly="missing.js")
+    (ada,) = hall.join("Ada")
+    ada.vote(poll, "o2")
+    expect(page.locator(".wslive-option", has_text="merge")).to_contain_text("100 %")
+    assert chart_values(page) is None
+
+
+def test_a_cell_that_is_cleared_leaves_nothing_behind(hall: Hall, show: Show) -> None:
+    poll = hall.poll("Which sort is stable?", OPTIONS)
+    page = show("poll", poll)
+    wait_for_chart(page, [0, 0, 0])
+    page.evaluate("() => end()")
+    expect(page.locator(".wslive-cell")).to_be_empty()
+    (ada,) = hall.join("Ada")
+    ada.vote(poll, "o2")
+    page.evaluate(
+        """(poll) => new Promise((resolve) => {
+        const check = () => live.view.activities[poll].tally.answered === 1 && resolve();
+        live.subscribe(check);
+        check();
+    })""",
+        poll,
+    )  # the connection went on, and nothing broke (pages with errors fail their test)
+
+
+def test_the_hosts_chat_is_folded_behind_a_counter(hall: Hall, show: Show) -> None:
+    ada, kim = hall.join("Ada", "Kim")
+    ada.say("why not heap?")
+    page = show("chat", CHAT)
+    expect(button(page, "Chat: 1 line")).to_be_visible()
+    assert "why not heap?" not in page.content()
+    kim.say("it swaps far apart")
+    button(page, "Chat: 2 lines, 1 new").click()
+    expect(page.locator(".wslive-line-text")).to_have_text(["why not heap?", "it swaps far apart"])
+    button(page, "Fold the chat away").click()
+    expect(page.locator(".wslive-line-text").first).to_be_hidden()
+
+
+def test_the_host_hides_lines_mutes_people_and_pauses_the_chat(hall: Hall, show: Show) -> None:
+    ada, kim = hall.join("Ada", "Kim")
+    ada.say("one")
+    kim.say("two")
+    page = show("chat", CHAT)
+    button(page, "Chat: 2 lines").click()
+    page.locator(".wslive-line", has_text="one").get_by_role("button", name="Hide this line").click()
+    ada.wait_for(lambda view: [line["text"] for line in view["activities"]["2"]["lines"].values()] == ["two"])
+    button(page, "Mute Kim").click()
+    ada.wait_for(lambda view: not view["activities"]["2"]["lines"])
+    expect(button(page, "Unmute Kim")).to_be_visible()
+    button(page, "Pause chat").click()
+    ada.wait_for(lambda view: view["activities"]["2"]["settings"]["paused"])
+    page.get_by_label("Who reads the chat").select_option("Only the host reads")
+    ada.wait_for(lambda view: view["activities"]["2"]["settings"] == {"mode": "to_host", "paused": True})
+    button(page, "Let people write").click()
+    ada.say("for the host")
+    expect(page.locator(".wslive-line", has_text="for the host")).to_contain_text("only to you")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("role", ["host", "participant"])
+def test_cells_are_accessible_in_light_and_dark_notebooks(hall: Hall, show: Show, role: str, theme: str) -> None:
+    poll = hall.poll("Which sort runs in $O(n)$?", OPTIONS, max_choices=2)
+    (kim,) = hall.join("Kim")
+    kim.vote(poll, "o1")
+    kim.say("hello")
+    page = show("poll", poll, role=role, theme=theme)
+    wait_for_chart(page, [1, 0, 0])
+    assert accessibility_violations(page) == []
+    page = show("chat", CHAT, role=role, theme=theme)
+    if role == "host":
+        button(page, "Chat: 1 line").click()
+    expect(page.get_by_text("hello")).to_be_visible()
+    assert accessibility_violations(page) == []
