@@ -56,28 +56,6 @@ async def test_people_follow_the_polls_that_open_and_close_while_they_are_there(
     assert compare(read_ledger(lecture.ledger), lecture.store, lecture.room).problems == ()
 
 
-async def test_people_may_choose_several_and_answer_only_once_where_answers_stay(lecture: Lecture):
-    poll = await lecture.ask(max_choices=2, changeable=False)
-    crowd = lecture.crowd(10, behaviour=replace(HURRY, further_choice=0.9, leave_mean_s=1000))
-    running = asyncio.create_task(crowd.run())
-    await lecture.answered(poll, 8)
-    crowd.stop()
-    stats = await running
-    assert "already_voted" not in stats.refused
-    assert max(len(ballot["options"]) for ballot in lecture.poll(poll)["ballots"].values()) == 2
-
-
-async def test_somebody_who_leaves_comes_back_as_the_same_person(lecture: Lecture):
-    await lecture.ask()
-    crowd = lecture.crowd(3, behaviour=replace(HURRY, leave_mean_s=0.1))
-    running = asyncio.create_task(crowd.run())
-    while crowd.stats.came_back < 3:  # noqa: ASYNC110 - coming back changes nothing that an event could tell
-        await asyncio.sleep(0.02)
-    crowd.stop()
-    stats = await running
-    assert stats.joined == 3 == lecture.view["people"]["count"]
-
-
 async def test_a_crowd_goes_home_when_the_room_ends(lecture: Lecture):
     crowd = lecture.crowd(3)
     running = asyncio.create_task(crowd.run())
@@ -85,14 +63,6 @@ async def test_a_crowd_goes_home_when_the_room_ends(lecture: Lecture):
     await lecture.host.command(0, "end_room", {})
     await asyncio.wait_for(running, 60)
     assert crowd.here == 0
-
-
-async def test_a_paused_chat_is_respected(lecture: Lecture):
-    await lecture.host.command(2, "set_chat", {"mode": "on", "paused": True})
-    crowd = lecture.crowd(4, behaviour=replace(HURRY, line_mean_s=0.05))
-    stats = await crowd.run(1)
-    assert stats.lines == 0
-    assert stats.refused == {}
 
 
 async def test_a_crowd_without_a_room_or_a_server_says_so(lecture: Lecture, unused_tcp_port: int):

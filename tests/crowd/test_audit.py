@@ -12,7 +12,7 @@ import pytest
 from tests.crowd.lecture import Lecture
 from wslive.client.connection import Connection
 from wslive.crowd.audit import compare
-from wslive.crowd.ledger import Entry, Ledger, read_ledger
+from wslive.crowd.ledger import Entry, read_ledger
 
 
 @pytest.fixture
@@ -82,16 +82,3 @@ async def test_what_people_who_are_not_of_the_crowd_do_is_left_out(lecture: Lect
     await ada.command(2, "say", {"text": "I am real."})
     await ada.close()
     assert compare(entries, store, room).problems == ()
-
-
-def test_a_ledger_is_gone_on_with_and_a_torn_last_line_does_not_count(tmp_path: Path):
-    first = Entry("p_a", "r1", 5, 2, "say", {"text": "Grüße"})
-    second = Entry("p_a", "r2", 6, 2, "say", {"text": "again"})
-    for entry in (first, second):
-        ledger = Ledger(tmp_path / "acks.jsonl")
-        ledger.open()
-        ledger.note(entry)
-        ledger.close()
-    with (tmp_path / "acks.jsonl").open("ab") as file:
-        file.write(b'{"actor":"p_b","re')
-    assert read_ledger(tmp_path / "acks.jsonl") == [first, second]

@@ -88,20 +88,23 @@ async def _serve_own(settings: ServerSettings) -> None:
         secret_path=_secret(path),
         idle_end_s=OWN_IDLE_END_S,
     )
-    log = await SqliteLog.open(path)
-    try:
-        server = Server(settings, log)
-        await server.start()
-    except PortInUse:
-        server = await _started(replace(settings, port=0), log)
+    server = await _started(settings, await SqliteLog.open(path), or_any_port=True)
     port_file.write_text(str(server.port))
     await _until_the_end(server, str(path), greeting=f"Own server at {server.url}, process {os.getpid()}.", own=True)
 
 
-async def _started(settings: ServerSettings, log: EventLog, extensions: Sequence[Extension] = ()) -> Server:
+async def _started(
+    settings: ServerSettings, log: EventLog, extensions: Sequence[Extension] = (), *, or_any_port: bool = False
+) -> Server:
     try:
         server = Server(settings, log, extensions)
-        await server.start()
+        try:
+            await server.start()
+        except PortInUse:
+            if not or_any_port:
+                raise
+            server = Server(replace(settings, port=0), log, extensions)
+            await server.start()
     except BaseException:
         await log.close()
         raise

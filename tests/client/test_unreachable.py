@@ -1,0 +1,49 @@
+"""Every way in which a server cannot be reached is a sentence."""
+
+import errno
+import os
+import socket
+import ssl
+
+import pytest
+from tornado.httpclient import HTTPClientError
+from tornado.iostream import StreamClosedError
+from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
+from tornado.websocket import WebSocketError
+
+from wslive.client.unreachable import cannot_connect
+
+SERVER = "https://live.example.org/rooms"
+
+
+def refused_certificate() -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "self-signed certificate"
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "told", "is_definite", "is_final"),
+    [
+        (ConnectionRefusedError(), "connection refused. Start one with `wslive serve`", True, False),
+        (socket.gaierror(-2, "Name or service not known"), "the name live.example.org is not known", True, False),
+        (refused_certificate(), "is not accepted: self-signed certificate", True, False),
+        (HTTPClientError(403), "refuses this address", True, True),
+        (HTTPClientError(404), "HTTP 404", True, False),
+        (HTTPClientError(302), "HTTP 302", True, False),
+        (HTTPClientError(502), "is not ready (HTTP 502)", False, False),
+        (HTTPClientError(503), "is not ready (HTTP 503)", False, False),
+        (HTTPTimeoutError("Timeout while connecting"), "no answer within 10 s", False, False),
+        (HTTPStreamClosedError("Stream closed"), "Stream closed", False, False),
+        (OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH)), "no route to host", False, False),
+        (WebSocketError("Non-websocket response"), "Non-websocket response", False, False),
+        (StreamClosedError(), "no wslive server answers", False, False),
+        (AssertionError(), "AssertionError", False, False),
+    ],
+)
+def test_the_reason_is_told(error: BaseException, told: str, is_definite: bool, is_final: bool):
+    reason = cannot_connect(SERVER, error, 10.0)
+    assert told in str(reason)
+    assert SERVER in str(reason)
+    assert str(reason).endswith((".", ")"))
+    assert (reason.is_definite, reason.is_final) == (is_definite, is_final)
