@@ -80,17 +80,16 @@ class Person:
             sock.setblocking(False)
             await asyncio.get_running_loop().sock_connect(sock, (parts.hostname, parts.port))
             options["sock"] = sock
-        opened = await connect(
-            f"ws{url[4:]}/ws",
-            subprotocols=protocols,
-            compression=None,
-            ping_interval=None,
-            proxy=None,
-            max_size=None,
-            max_queue=max_queue,
-            close_timeout=HANG_S,
-            **options,
-        )
+        usual: dict[str, Any] = {
+            "subprotocols": protocols,
+            "compression": None,
+            "ping_interval": None,
+            "proxy": None,
+            "max_size": None,
+            "max_queue": max_queue,
+            "close_timeout": HANG_S,
+        }
+        opened = await connect(f"ws{url[4:]}/ws", **{**usual, **options})
         return cls(opened)
 
     async def hello(self, **fields: Any) -> dict[str, Any]:
