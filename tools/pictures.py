@@ -1,4 +1,4 @@
-"""Take the pictures of the documentation from the real thing: `make pictures`.
+"""Take the picture of the README from the real thing; `make docs` does.
 
 A JupyterLab with the first two notebooks, a synthetic audience of fifty, a phone and a projector, all of them running;
 what they show is photographed and put together into docs/images/room.png. With a folder as argument, every single
