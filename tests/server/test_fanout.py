@@ -301,15 +301,15 @@ NARROW = {"receive_buffer_bytes": 4096, "max_queue": 1}
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's sockets buffer little, so that little has to be sent until one is full."""
-    bind = app.bind_sockets
+    listen = app.listen
 
-    def bind_narrow(*args: Any, **options: Any) -> Any:
-        sockets = bind(*args, **options)
+    def listen_narrow(host: str, port: int) -> list[socket.socket]:
+        sockets = listen(host, port)
         for sock in sockets:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return sockets
 
-    monkeypatch.setattr(app, "bind_sockets", bind_narrow)
+    monkeypatch.setattr(app, "listen", listen_narrow)
 
 
 async def fill(host: Person, count: int) -> int:

@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from wslive.core.errors import PortInUse
@@ -22,7 +21,7 @@ from wslive.server.access import signer
 from wslive.server.admission import Door
 from wslive.server.context import Context
 from wslive.server.echo import EchoHandler
-from wslive.server.network import EVERYWHERE, Network, base_url
+from wslive.server.network import EVERYWHERE, Network, base_url, listen
 from wslive.server.node import Node
 from wslive.server.origins import Gate
 from wslive.server.settings import ServerSettings
@@ -112,8 +111,7 @@ class Server:
         """
         host = self.settings.host
         try:
-            # "::" is meant as "" is: everywhere, and not by IPv6 alone.
-            sockets = bind_sockets(self.settings.port, host if host not in ("", "::") else None)
+            sockets = listen(host, self.settings.port)
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(

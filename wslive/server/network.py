@@ -7,6 +7,7 @@ the first listener as it was.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import logging
 import socket
@@ -15,13 +16,16 @@ from urllib.parse import urlsplit
 
 import psutil
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
 from wslive.core.errors import BadCommand, NotAllowed
 from wslive.server.origins import Gate, is_loopback
 from wslive.server.settings import ServerSettings
 
 logger = logging.getLogger("wslive.network")
+
+_PASSIVE = socket.AI_PASSIVE | socket.AI_NUMERICSERV
+_BACKLOG = 1024
+"""After a restart a whole hall comes back within a second or two."""
 
 
 EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
@@ -31,6 +35,36 @@ EVERYWHERE = frozenset({"", "0.0.0.0", "::"})
 def base_url(host: str, port: int) -> str:
     """The base URL of an address; one of IPv6 stands in brackets."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets at every address of `host`, all on one port; "" and "::" mean IPv4 and IPv6 everywhere.
+
+    Tornado's `bind_sockets` leaves the socket open that it could not bind.
+
+    Raises:
+        OSError: The port is taken, or the host is not this machine.
+    """
+    asked = None if host in ("", "::") else host
+    places = socket.getaddrinfo(asked, port, type=socket.SOCK_STREAM, flags=_PASSIVE)
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, address in dict.fromkeys((place[0], str(place[4][0])) for place in places):
+        try:
+            found = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+        except OSError as error:
+            if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                missing = error  # "localhost" has an address of IPv6 also where there is no IPv6
+                continue
+            for opened in sockets:
+                opened.close()
+            raise
+        found.setblocking(False)
+        port = found.getsockname()[1]
+        sockets.append(found)
+    if not sockets and missing is not None:
+        raise missing
+    return sockets
 
 
 def addresses() -> list[str]:
@@ -131,7 +165,7 @@ class Network:
             # The same port as the main listener where it is free, so that links stay the same from day to day.
             for port in (self.port, 0):
                 try:
-                    sockets = bind_sockets(port, address, family=socket.AF_INET)
+                    sockets = listen(address, port)
                 except OSError as error:
                     logger.info("cannot listen on %s:%s: %s", address, port, error)
                     continue
