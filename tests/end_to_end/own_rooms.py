@@ -1,4 +1,4 @@
-"""Rooms on the server that a Lab's user owns, looked at from outside: the log on disk, and people of other processes."""
+"""Rooms that a Lab's user hosts, looked at from outside: the log on disk, and people of other processes."""
 
 import asyncio
 import json
@@ -31,25 +31,33 @@ me"""
 HOLD_THE_LOCK = "sum(range({millions}_000_000))"
 
 
-def store(lab: Lab) -> Path:
-    """The file of the user's own rooms."""
-    return Path(lab.env["JUPYTER_DATA_DIR"]) / "wslive" / "own.db"
+def data_folder(lab: Lab) -> Path:
+    """Where the user's keys are."""
+    return Path(lab.env["JUPYTER_DATA_DIR"]) / "wslive"
+
+
+def servers(lab: Lab) -> list[dict[str, str]]:
+    """What the user's servers have left for notebooks to find them: {"url", "hosting_token", "store", …}."""
+    files = (Path(lab.env["JUPYTER_RUNTIME_DIR"]) / "wslive").glob("*.json")
+    return [json.loads(file.read_text()) for file in files]
 
 
 def keys(lab: Lab) -> dict[str, list[dict[str, str]]]:
     """What the user's key file holds: {"hosts": […], "tokens": […]}."""
-    found: dict[str, list[dict[str, str]]] = json.loads((store(lab).parent / "keys.json").read_text())
+    found: dict[str, list[dict[str, str]]] = json.loads((data_folder(lab) / "keys.json").read_text())
     return found
 
 
 def events(lab: Lab, link: str) -> list[tuple[int, str, str, dict[str, object]]]:
     """The log of a room as it is on disk: offset, actor, kind, body."""
-    with closing(sqlite3.connect(store(lab))) as db:
-        rows = db.execute(
-            "SELECT offset, actor, kind, body FROM events WHERE room = (SELECT room FROM rooms WHERE code = ?) "
-            "ORDER BY offset",
-            (link.rsplit("/", 1)[1],),
-        ).fetchall()
+    rows = []
+    for store in {server["store"] for server in servers(lab)}:
+        with closing(sqlite3.connect(store)) as db:
+            rows += db.execute(
+                "SELECT offset, actor, kind, body FROM events WHERE room = (SELECT room FROM rooms WHERE code = ?) "
+                "ORDER BY offset",
+                (link.rsplit("/", 1)[1],),
+            ).fetchall()
     return [(offset, actor, kind, json.loads(body)) for offset, actor, kind, body in rows]
 
 

@@ -1,6 +1,5 @@
 """What stays in a notebook: the last results, and nothing that opens anything or names anybody."""
 
-import json
 import subprocess
 import sys
 
@@ -8,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.end_to_end.browser import Pages
 from tests.end_to_end.lab import Lab
-from tests.end_to_end.own_rooms import HOST, PARTICIPANT, POLL, keys, store
+from tests.end_to_end.own_rooms import HOST, PARTICIPANT, POLL, data_folder, keys, servers
 
 TICKET = "wslive.ticket"
 
@@ -69,11 +68,10 @@ def test_no_key_token_ticket_or_name_is_in_notebooks_html_or_logs(lab: Lab, new_
 
     kept = keys(lab)
     secrets = {entry["host_key"] for entry in kept["hosts"]} | {entry["token"] for entry in kept["tokens"]}
-    (server_file,) = (store(lab).parents[2] / "runtime" / "wslive").glob("server-*.json")
-    secrets.add(json.loads(server_file.read_text())["hosting_token"])
+    secrets |= {server["hosting_token"] for server in servers(lab)}
     assert len(secrets) >= 3
     texts = {path.name: path.read_text() for page in pages for path in (page, page.with_suffix(".html"))}
-    texts["own.log"] = (store(lab).parent / "own.log").read_text()
+    texts |= {path.name: path.read_text() for path in data_folder(lab).glob("*.log")}
     texts["jupyter"] = lab.log()
     assert "Which sort is stable?" in texts["quiet.html"], "the results are in the exported page"
     for where, text in texts.items():
@@ -86,6 +84,6 @@ def test_no_key_token_ticket_or_name_is_in_notebooks_html_or_logs(lab: Lab, new_
 def test_the_files_with_keys_are_for_their_owner_alone(lab: Lab, new_page: Pages) -> None:
     lab.write_notebook("mode.ipynb", [HOST.format(title="Mode")])
     lab.open(new_page(), "mode.ipynb").run_all()
-    folder = store(lab).parent
+    folder = data_folder(lab)
     assert (folder / "keys.json").stat().st_mode & 0o077 == 0
     assert folder.stat().st_mode & 0o077 == 0

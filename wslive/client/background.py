@@ -39,6 +39,11 @@ class Background:
         # A loop that is frozen with its daemon thread complains about pending tasks while the interpreter goes.
         atexit.register(self.stop)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller runs on the thread."""
+        return threading.current_thread() is self._thread
+
     def submit(self, coroutine: Coroutine[Any, Any, ResultT]) -> Future[ResultT]:
         """Run a coroutine on the thread; cancelling the future cancels it."""
         try:
@@ -56,7 +61,7 @@ class Background:
             TimeoutError: Not done within `timeout_s` seconds; the coroutine was cancelled.
             RuntimeError: Called on the thread itself, which would wait for itself for ever.
         """
-        if threading.current_thread() is self._thread:
+        if self.is_current:
             coroutine.close()
             raise RuntimeError("a blocking call in a callback would wait for itself; await its twin under .aio there")
         future = self.submit(coroutine)
@@ -68,7 +73,7 @@ class Background:
 
     def aio(self, coroutine: Coroutine[Any, Any, ResultT]) -> Awaitable[ResultT]:
         """Run a coroutine on the thread; await its result on the caller's loop."""
-        if threading.current_thread() is self._thread:
+        if self.is_current:
             return coroutine
         return asyncio.wrap_future(self.submit(coroutine))
 

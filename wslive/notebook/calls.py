@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
@@ -55,7 +54,7 @@ def look(read: Callable[[], ResultT]) -> ResultT:
 
     A replica changes in place on its own thread: reading it from another could see half a change.
     """
-    if threading.current_thread().name == "wslive":
+    if background().is_current:
         return read()
 
     async def there() -> ResultT:

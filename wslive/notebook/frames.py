@@ -65,7 +65,7 @@ def votes(rows: Sequence[Row], options: Mapping[str, str], backend: str, people:
     if people is not None:
         columns["name"] = [people[row[0]]["name"] if row[0] in people else None for row in rows]
         schema["name"] = nw.String
-    columns["choice"] = [None if row[1] is None else options[row[1]] for row in rows]
+    columns["choice"] = [None if row[1] is None else options.get(row[1]) for row in rows]
     columns["round"] = [row[2] for row in rows]
     columns["cast_at"] = [_time(row[3]) for row in rows]
     schema |= {"choice": nw.String, "round": nw.Int64, "cast_at": TIME}
