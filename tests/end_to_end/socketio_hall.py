@@ -103,8 +103,12 @@ class Client:
 
     def do(self, *command: Any) -> None:
         """Tell it to do something; see recorder.js."""
+        self.tell(json.dumps(command))
+
+    def tell(self, line: str) -> None:
+        """Write a line to its stdin."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.write(line + "\n")
         self._process.stdin.flush()
 
     def emit(self, event: str, *args: Any) -> None:
@@ -164,9 +168,16 @@ class Client:
         """Wait until the program showed this to its person; it has been told by then."""
         self.wait_for(lambda entry: entry == ["shown", *shown])
 
-    def wait_for(self, wanted: Callable[[list[Any]], bool], *, since: int = 0, last: bool = False) -> list[Any]:
+    def wait_for(
+        self,
+        wanted: Callable[[list[Any]], bool],
+        *,
+        since: int = 0,
+        last: bool = False,
+        timeout_s: float = TIMEOUT_S,
+    ) -> list[Any]:
         """Wait for an entry, and return the first one (or the last one so far) from number `since` on."""
-        end_s = time.monotonic() + TIMEOUT_S
+        end_s = time.monotonic() + timeout_s
         with self._changed:
             while True:
                 found = [entry for entry in self.entries[since:] if wanted(entry)]
