@@ -22,7 +22,7 @@ def test_coming_back_is_said_in_one_line(server: str, capsys: pytest.CaptureFixt
     wslive.host("Sorting 101")
     said = capsys.readouterr().out
     assert said.startswith("Resumed: opened ")
-    assert said.endswith(", 0 people, 1 poll\n")
+    assert said.endswith(", 0 people, 1 poll · wslive.host('Sorting 101', new=True) starts afresh\n")
 
 
 def test_a_new_room_of_the_same_title_on_demand(server: str) -> None:

@@ -90,7 +90,7 @@ export function makeCells({ wire, client, lib: library, layouts, views, styles, 
   /**
    * Draw into an element.
    *
-   * @param about what to draw: {uid, urls, room, actor, role, part, activity, invite, resumed}
+   * @param about what to draw: {uid, urls, room, actor, role, part, activity, invite}
    * @param shown called once there is something to see
    * @returns a function that ends it
    */
@@ -177,7 +177,7 @@ export async function loadFrom(files) {
 
 /** What a widget's model stands for. */
 export function describe(model) {
-  const names = ["uid", "urls", "room", "actor", "role", "part", "activity", "invite", "resumed"];
+  const names = ["uid", "urls", "room", "actor", "role", "part", "activity", "invite"];
   return Object.fromEntries(names.map((name) => [name, model.get(name)]));
 }
 

@@ -71,7 +71,7 @@ def host(
     __tracebackhide__ = True
     room = run(_host(title, audience, server, new, code, host_key, chat))
     if room.resumed:
-        sys.stdout.write(room.resumed + "\n")
+        sys.stdout.write(f"{room.resumed} · wslive.host({room.title!r}, new=True) starts afresh\n")
     return room
 
 

@@ -128,7 +128,6 @@ function roomPart(context) {
   const { about, live, el, lib, kernel } = context;
   const { h, text, show, attr } = lib;
   const title = h("h3.wslive-title");
-  const resumed = h("p.wslive-resumed", {}, about.resumed);
   const lock = h("button.wslive-button.wslive-small", { type: "button", onclick: () => live.command(0, "lock", { locked: !live.view.room.locked }) });
   const link = h("a.wslive-link", { target: "_blank", rel: "noopener noreferrer" });
   const code = h("span.wslive-code", { "aria-label": "Join code" });
@@ -145,7 +144,7 @@ function roomPart(context) {
   const people = h("div.wslive-side-part");
   const chat = h("div.wslive-side-part");
   const folds = h("div.wslive-side", {}, people, chat);
-  const root = h("section.wslive-room", { "aria-label": "Room" }, head, resumed, door, stage, folds);
+  const root = h("section.wslive-room", { "aria-label": "Room" }, head, door, stage, folds);
   el.append(root);
 
   /** The kernel asks the server: what lets others in needs more than a ticket. */
@@ -197,10 +196,10 @@ function roomPart(context) {
     show(scope, Boolean(scope.textContent));
     show(invite, !reachable && !room.ended);
     text(first, joined.count ? "✓ first person connected" : reachable ? "Nobody has connected yet." : "");
+    attr(first, { "data-here": String(joined.count > 0) });
     show(first, reachable);
     text(others, links.length > 1 ? `Also at ${links.slice(1).map((l) => new URL(l).host).join(", ")}` : "");
     show(others, links.length > 1);
-    show(resumed, Boolean(about.resumed));
   }
 
   const ends = [

@@ -79,7 +79,6 @@ class RoomWidget(anywidget.AnyWidget):
     part = traitlets.Unicode().tag(sync=True)
     activity = traitlets.Unicode().tag(sync=True)
     invite = traitlets.Dict().tag(sync=True)
-    resumed = traitlets.Unicode().tag(sync=True)
     figure = traitlets.Dict().tag(sync=True)
 
     def __init__(self, live: Live, part: str, activity: int) -> None:
@@ -97,7 +96,6 @@ class RoomWidget(anywidget.AnyWidget):
             part=part,
             activity=str(activity),
             invite=self._invite(live),
-            resumed=getattr(live, "resumed", ""),
         )
         self.on_msg(self._heard)
         live.widgets.add(self)
@@ -105,7 +103,7 @@ class RoomWidget(anywidget.AnyWidget):
 
     def mimes(self) -> dict[str, Any]:
         """This widget in an output, for front ends with our renderer and for those with ipywidgets alone."""
-        names = ("uid", "urls", "room", "actor", "role", "part", "activity", "invite", "resumed")
+        names = ("uid", "urls", "room", "actor", "role", "part", "activity", "invite")
         return {
             MIME: {name: getattr(self, name) for name in names},
             "application/vnd.jupyter.widget-view+json": {
