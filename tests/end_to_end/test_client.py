@@ -14,6 +14,7 @@ from tests.end_to_end.browser import Pages
 from tests.end_to_end.hall import Hall
 from wslive.core.view import Set
 from wslive.wire import messages
+from wslive.wire.close_codes import CloseCode
 
 CONNECT = """async ([files, urls, options]) => {
     const [client, wire] = await Promise.all([import(files + "client.js"), import(files + "wire.js")]);
@@ -110,7 +111,7 @@ def test_a_snapshot_and_a_reset_replace_the_view(follow: Callable[..., str], con
     async def first(peer: Peer) -> None:
         await peer.hello()
         await peer.send(welcome(5, {"old": 1}), messages.Snapshot(position(8), {"new": 2}))
-        await peer.close(4000)
+        await peer.close(CloseCode.GOING_AWAY)
 
     async def second(peer: Peer) -> None:
         assert (await peer.hello()).position == position(8)
@@ -132,7 +133,7 @@ def test_what_was_not_acknowledged_is_sent_again_with_the_same_ref(
         await peer.hello()
         await peer.send(welcome(5))
         refs.append((await peer.command()).ref)
-        await peer.close(4000)
+        await peer.close(CloseCode.GOING_AWAY)
 
     async def second(peer: Peer) -> None:
         await peer.hello()
@@ -210,7 +211,7 @@ def test_a_final_close_code_ends_it_with_the_reason_and_rejects_what_waits(
         await peer.hello()
         await peer.send(welcome(5))
         await peer.command()
-        await peer._socket.close(4505, "The host has ended this room.")
+        await peer._socket.close(CloseCode.ROOM_ENDED, CloseCode.ROOM_ENDED.sentence)
 
     page = connect(follow(script))
     refused = page.evaluate("() => live.command(3, 'cast_vote').catch((refused) => refused)")
@@ -222,7 +223,7 @@ def test_a_refused_hello_ends_it_with_the_refusal(follow: Callable[..., str], co
     async def script(peer: Peer) -> None:
         hello = await peer.hello()
         await peer.send(messages.Refused(hello.ref, "room_unavailable", "This room cannot be joined."))
-        await peer.close(4502)
+        await peer.close(CloseCode.ROOM_UNAVAILABLE)
 
     page = connect(follow(script))
     until(page, "live.status === 'ended'")
@@ -283,32 +284,44 @@ def test_a_ticket_opens_the_connection_and_is_renewed_over_it(hall: Hall, connec
     assert page.evaluate("() => asked") == 1  # the renewed one was enough: a kernel may be gone by then
 
 
-def test_an_expired_ticket_is_replaced(follow: Callable[..., str], connect: Callable[..., Page]) -> None:
+def test_a_ticket_that_has_expired_is_replaced_by_the_kernels(
+    follow: Callable[..., str], connect: Callable[..., Page]
+) -> None:
     seen = []
 
-    async def expired(peer: Peer) -> None:
-        seen.append(offered(peer))
-        await peer.close(4005)
-
-    async def fresh(peer: Peer) -> None:
+    async def first(peer: Peer) -> None:
         seen.append(offered(peer))
         hello = await peer.hello()
         assert (hello.room, hello.token, hello.position) == ("", None, None)
         await peer.send(welcome(5))
+        wish = await peer.receive()
+        assert isinstance(wish, messages.GetTicket)
+        await peer.send(messages.Ticket(wish.ref, "renewed", 600.0))
+        await peer.close(CloseCode.GOING_AWAY)
+
+    async def expired(peer: Peer) -> None:
+        seen.append(offered(peer))
+        await peer.close(CloseCode.TICKET_EXPIRED)
+
+    async def fresh(peer: Peer) -> None:
+        seen.append(offered(peer))
+        assert (await peer.hello()).position == position(5)
+        await peer.send(welcome(6, ops=[]))
         await nothing_more(peer)
 
     page = connect()
-    url = follow(expired, fresh)
+    url = follow(first, expired, fresh)
     page.evaluate(
         """(url) => {
-        let n = 0;
-        live.close();
-        window.live = connect({ urls: [url], getTicket: async () => ({ ticket: `ticket${++n}`, expires_in_s: 600 }) });
-    }""",
+            let n = 0;
+            const getTicket = async () => ({ ticket: `ticket${++n}`, expires_in_s: 600 });
+            live.close();
+            window.live = connect({ urls: [url], getTicket });
+        }""",
         url,
     )
-    until(page, "live.status === 'live'")
-    assert seen == ["ticket1", "ticket2"]
+    until(page, "live.position?.offset === 6")
+    assert seen == ["ticket1", "renewed", "ticket2"]
 
 
 def test_cells_of_the_same_actor_share_one_connection(follow: Callable[..., str], connect: Callable[..., Page]) -> None:

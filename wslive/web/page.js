@@ -163,8 +163,9 @@ function showRoom(live) {
 
   const waiting = h("div.wslive-waiting", {}, h("div.wslive-bars", { "aria-hidden": "true" }, h("i"), h("i"), h("i")));
   waiting.append(h("p", {}, "No question yet. It will appear here by itself."));
+  const missed = h("p.wslive-missed", { role: "status" });
   const polls = h("div.wslive-polls");
-  const questions = h("section.wslive-questions", { "aria-label": "Questions" }, waiting, polls);
+  const questions = h("section.wslive-questions", { "aria-label": "Questions" }, waiting, missed, polls);
   const side = h("div.wslive-side");
   const tabs = { questions: tab("Question", "questions"), chat: tab("Chat", "chat") };
   const bar = h("nav.wslive-tabs", { "aria-label": "Parts of the room" }, tabs.questions, tabs.chat);
@@ -173,6 +174,7 @@ function showRoom(live) {
 
   let part = "questions";
   let shownIds = null;
+  let leftIds = [];
   let ignoreUntil = 0;
   let seenLine = 0;
   let hasNews = false;
@@ -223,10 +225,14 @@ function showRoom(live) {
         hasNews = part !== "questions";
       }
       if (ids[0] !== shownIds[0]) questions.scrollTop = 0;
+      leftIds = shownIds.filter((id) => !ids.includes(id));
     }
     list(polls, ids, (id) => id, (id) => Object.assign(mount(id), { wsliveId: id }));
     shownIds = ids;
     show(waiting, !ids.length);
+    // An answer that was on its way when its question left has no other place to be told what became of it.
+    const refused = leftIds.map((id) => live.refusals[id]).find((found) => found?.kind === "cast_vote");
+    text(missed, refused?.message ?? "");
   }
 
   function drawChat() {

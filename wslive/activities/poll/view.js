@@ -87,6 +87,7 @@ export function fill(view, template, { width_px, font_px }, { plain, percent }) 
 function makeChart(lib, place, onFailure) {
   const box = lib.h("div.wslive-chart", { role: "img" });
   let view = null;
+  let shown = null;
   let queued = false;
   let plotly = null;
   const draw = async () => {
@@ -102,8 +103,8 @@ function makeChart(lib, place, onFailure) {
     if (!view || !width) return;
     const size = place === "screen" ? Math.max(17, Math.min(width / 44, height / 17)) : 13;
     const { data, layout } = fill(view, template, { width_px: width - 60, font_px: size }, lib);
-    const { family } = { family: getComputedStyle(box).fontFamily };
-    const look = { width, height, font: { size, family }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
+    const font = { size, family: getComputedStyle(box).fontFamily };
+    const look = { width, height, font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
     const margin = { ...layout.margin, t: layout.showlegend ? size * 2.2 : 8 };
     await plotly.react(box, data, { ...layout, ...look, margin }, template.config);
   };
@@ -117,6 +118,9 @@ function makeChart(lib, place, onFailure) {
   return {
     box,
     show(next) {
+      const key = JSON.stringify([next.definition, next.tally]);
+      if (view && key === shown) return; // somebody said something in the chat, and the like
+      shown = key;
       view = next;
       lib.attr(box, { "aria-label": spoken(next, lib) });
       queue();
