@@ -8,11 +8,14 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 # The environments are stamped, so that they are made again when their recipe changes.
-.venv/.lab: pyproject.toml tools/venv.sh tools/packages.sh
+# An editable install copies the files that JupyterLab loads, so these are part of the recipe.
+LABEXTENSION := $(wildcard wslive/notebook/labextension/*.json wslive/notebook/labextension/static/*)
+
+.venv/.lab: pyproject.toml $(LABEXTENSION) tools/venv.sh tools/packages.sh
 	@tools/venv.sh lab
 	@touch $@
 
-.venv/.test: pyproject.toml tools/venv.sh tools/packages.sh
+.venv/.test: pyproject.toml $(LABEXTENSION) tools/venv.sh tools/packages.sh
 	@tools/venv.sh lab,test
 	@touch .venv/.lab $@
 

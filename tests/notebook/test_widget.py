@@ -1,5 +1,6 @@
 import gzip
 import json
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,23 @@ def test_files_that_a_reload_takes_from_the_server_are_those_of_the_widget() -> 
         assert f'"{path.name}"' in loader
     for kind in widget._views():
         assert f'"{kind}"' in loader
+
+
+def test_the_renderer_that_jupyterlab_loads_is_the_one_in_this_tree() -> None:
+    source = PACKAGE / "notebook" / "labextension"
+    installed = Path(sys.prefix) / "share" / "jupyter" / "labextensions" / "wslive"
+    for path in source.rglob("*.*"):
+        copy = installed / path.relative_to(source)
+        assert copy.read_text() == path.read_text(), "an editable install copies it: touch pyproject.toml; make setup"
+
+
+def test_a_ticket_is_kept_under_the_same_name_by_both_who_look_for_it() -> None:
+    renderer = (PACKAGE / "notebook" / "labextension" / "static" / "remoteEntry.js").read_text()
+    cell = (PACKAGE / "notebook" / "cell.js").read_text()
+    assert '[...urls, room, actor].join(" ")' in renderer
+    assert '[...urls, room, actor].join(" ")' in cell
+    assert "wslive.ticket ${" in renderer
+    assert 'const TICKET_KEY = "wslive.ticket";' in cell
 
 
 def test_the_participants_place_is_a_widget_too(room: HostRoom) -> None:

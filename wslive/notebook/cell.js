@@ -11,7 +11,8 @@ const TICKET_KEY = "wslive.ticket";
 /** What cells of this page share; JupyterLab's renderer looks here for widgets of the kernel. */
 export const page = (globalThis[Symbol.for("wslive.page.1")] ??= { kernels: new Map(), waiting: new Set() });
 
-const keyOf = ({ urls, room, actor }) => [urls[0], room, actor].join(" ");
+// All addresses: a notebook that adds one of its own to ours is given no ticket of ours.
+const keyOf = ({ urls, room, actor }) => [...urls, room, actor].join(" ");
 
 export function makeCells({ wire, client, lib: library, layouts, views, styles, template }) {
   const tickets = new Map();

@@ -23,7 +23,7 @@
 
   function hasTicket({ urls, room, actor }) {
     try {
-      const kept = JSON.parse(sessionStorage.getItem(`wslive.ticket ${[urls[0], room, actor].join(" ")}`));
+      const kept = JSON.parse(sessionStorage.getItem(`wslive.ticket ${[...urls, room, actor].join(" ")}`));
       return kept.until > Date.now();
     } catch {
       return false;
