@@ -16,7 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import psutil
@@ -55,6 +56,8 @@ class Lab:
         env: Environment of the server and of its kernels: with it, a process beside the Lab is the same user.
     """
 
+    program: ClassVar[Sequence[str]] = ("jupyterlab", "--expose-app-in-browser")  # as window.jupyterapp
+
     def __init__(
         self, root: Path, env: Mapping[str, str] | None = None, options: Sequence[str] = WITHOUT_EXTENSION
     ) -> None:
@@ -64,6 +67,7 @@ class Lab:
         """
         self.root = root
         self._options = options
+        self._port = 0
         self.notebooks = root / "notebooks"
         self.notebooks.mkdir(parents=True)
         folders = {name: root / folder for name, folder in FOLDERS.items()}
@@ -103,16 +107,15 @@ class Lab:
         options = [
             "--no-browser",
             "--allow-root",
-            "--expose-app-in-browser",  # as window.jupyterapp
             "--ServerApp.ip=127.0.0.1",
-            "--ServerApp.port=0",
+            f"--ServerApp.port={self._port}",  # after a stop the one that it had
             f"--ServerApp.root_dir={self.notebooks}",
             f"--IdentityProvider.token={self._token}",
             *self._options,
         ]
-        with (self.root / "server.log").open("wb") as log:
+        with (self.root / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterlab", *options],
+                self.command([sys.executable, "-m", *self.program, *options]),
                 cwd=self.notebooks,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
@@ -127,6 +130,7 @@ class Lab:
             try:
                 self.base_url: str = json.loads(info.read_text())["url"].rstrip("/")
                 self.api("GET", "status")
+                self._port = urlsplit(self.base_url).port or 0
             except (OSError, ValueError) as error:
                 if self._process.poll() is not None or time.monotonic() > deadline:
                     self.stop()
@@ -134,6 +138,10 @@ class Lab:
                 time.sleep(0.05)
             else:
                 return
+
+    def command(self, command: list[str]) -> list[str]:
+        """The command line of the server."""
+        return command
 
     def stop(self) -> None:
         """End the server, its kernels, and whatever these have left running."""

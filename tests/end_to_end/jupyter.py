@@ -1,0 +1,121 @@
+"""A real Jupyter Server with wslive in it, spoken to from outside: as Jupyter's owner, a kernel, or a stranger."""
+
+import http.client
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.end_to_end.lab import Lab
+from wslive.wire.messages import SUBPROTOCOL
+
+
+class JupyterServer(Lab):
+    """A `jupyter server` with the extension, on loopback, with folders of its own."""
+
+    program = ("jupyter_server",)
+
+    def __init__(self, root: Path, *options: str, env: Mapping[str, str] | None = None) -> None:
+        super().__init__(root, env=env, options=options)
+
+    def start(self, timeout_s: float = 60) -> None:
+        """Start the server, and return when its rooms can be found."""
+        super().start(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        while not self._file.exists():
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.02)
+
+    @property
+    def _file(self) -> Path:
+        return Path(self.env["JUPYTER_RUNTIME_DIR"]) / "wslive" / f"server-{self._port}.json"
+
+    @property
+    def running(self) -> dict[str, Any]:
+        """What the file says by which kernels find their server's rooms."""
+        found: dict[str, Any] = json.loads(self._file.read_text())
+        return found
+
+    @property
+    def token(self) -> str:
+        """Jupyter's own token."""
+        return self._token
+
+    def call(self, method: str, path: str, body: object = None, bearer: str | None = None) -> tuple[int, Any]:
+        """A call of the hosts' interface, as kernels make it."""
+        headers = {"Authorization": f"Bearer {bearer or self.running['hosting_token']}"}
+        status, _, text = self.ask(path, method=method, headers=headers, body=body)
+        return status, json.loads(text)
+
+    def open_room(self, title: str = "Sorting 101") -> dict[str, str]:
+        """Make a room, as a kernel does: {room, code, host_key, link}."""
+        status, made = self.call("POST", "wslive/api/rooms", {"title": title})
+        assert status == 201, made
+        return dict(made)
+
+    def let_in(self, code: str, audience: str = "network") -> dict[str, Any]:
+        """Let people in, or with "this_computer" nobody any more."""
+        status, answer = self.call("POST", "wslive/api/audience", {"room": code, "audience": audience})
+        assert status == 200, answer
+        return dict(answer)
+
+    def ask(
+        self, path: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, body: object = None
+    ) -> tuple[int, dict[str, str], str]:
+        """One plain request, redirects not followed: status, headers, text."""
+        parts = urlsplit(f"{self.base_url}/{path}")
+        connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=20)
+        try:
+            target = parts.path + (f"?{parts.query}" if parts.query else "")
+            payload = None if body is None else json.dumps(body)
+            connection.request(method, target, payload, dict(headers or {}))
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read().decode(errors="replace")
+        finally:
+            connection.close()
+
+    def knock(
+        self, hello: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, protocols: Sequence[str] = ()
+    ) -> str:
+        """Open the WebSocket and say hello: "handshake 403", "welcome", or the code of the refusal."""
+        with ExitStack() as stack:
+            try:
+                socket = stack.enter_context(self._socket(headers, protocols))
+            except InvalidStatus as refused:
+                return f"handshake {refused.response.status_code}"
+            answer = exchanged(socket, {"type": "hello", **hello})
+            return str(answer["type"] if answer["type"] == "welcome" else answer["code"])
+
+    def _socket(self, headers: Mapping[str, str] | None, protocols: Sequence[str]) -> ClientConnection:
+        return connect(
+            f"ws{self.base_url[4:]}/wslive/ws",
+            additional_headers=headers,
+            subprotocols=[Subprotocol(name) for name in (SUBPROTOCOL, *protocols)],
+            open_timeout=20,
+        )
+
+    def ticket(self, room: Mapping[str, str]) -> str:
+        """A ticket for the host of a room, as the kernel hands it to its page."""
+        headers = {"Authorization": f"Bearer {self.running['hosting_token']}"}
+        with self._socket(headers, ()) as socket:
+            hello = {"type": "hello", "room": room["code"], "role": "host", "token": room["host_key"]}
+            assert exchanged(socket, hello)["type"] == "welcome"
+            answer = exchanged(socket, {"type": "get_ticket"})
+            while answer["type"] != "ticket":
+                answer = json.loads(socket.recv(20))
+            return str(answer["ticket"])
+
+
+def exchanged(socket: ClientConnection, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Send a message, and give the next one that comes."""
+    socket.send(json.dumps({"ref": secrets.token_hex(16), **message}))
+    answer: dict[str, Any] = json.loads(socket.recv(20))
+    return answer
