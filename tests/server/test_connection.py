@@ -215,6 +215,16 @@ async def test_votes_faster_than_the_rate_are_refused_with_when_to_come_back(ope
     assert (await ada.command(CHAT, "say", {"text": "but I may speak"}))["type"] == "ack"
 
 
+async def test_what_is_stored_already_is_acknowledged_whatever_the_rate(open_hall: OpenHall):
+    hall = await open_hall(vote_rate=SLOW)
+    host, ada = await hall.host(), await hall.join("Ada")
+    poll = await open_poll(host)
+    stored = {ref: await ada.vote(poll, option, ref=ref) for ref, option in (("r1", "o1"), ("r2", "o2"))}
+    phone = await hall.back(ada)
+    assert (await phone.command(poll, "cast_vote", ballot("o3"), ref="r3"))["code"] == "too_fast"
+    assert {ref: await phone.vote(poll, "o1", ref=ref) for ref in stored} == stored
+
+
 @pytest.mark.parametrize(
     ("rate", "wish"),
     [

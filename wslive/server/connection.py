@@ -185,13 +185,13 @@ class Connection:
 
     def _submit(self, command: messages.Command) -> None:
         live, who = self._joined()
+        objection: Refused | None = None
         try:
             if command.activity == ROOM and command.kind in SERVER_COMMANDS:
                 raise NotAllowed
             live.rates.check(who.actor, who.role, command.kind, time.monotonic())
         except Refused as refused:
-            self._refuse(command.ref, refused)
-            return
+            objection = refused
 
         def reply(outcome: Outcome) -> None:
             if isinstance(outcome, Refused):
@@ -199,7 +199,7 @@ class Connection:
             else:
                 self._post(messages.Ack(command.ref, outcome))
 
-        live.task.submit(who, command.to_core(), reply)
+        live.task.submit(who, command.to_core(), reply, objection)
 
     def _read_older(self, wish: messages.ReadOlder) -> None:
         live, who = self._joined()

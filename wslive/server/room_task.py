@@ -62,6 +62,7 @@ class _Pending(NamedTuple):
     who: Who
     command: Command
     reply: Reply
+    objection: Refused | None
 
 
 class _Broken(Exception):
@@ -101,12 +102,20 @@ class RoomTask:
         self._room = await self._fold()
         self._task = asyncio.create_task(self._run(), name=f"room {self.record.room}")
 
-    def submit(self, who: Who, command: Command, reply: Reply) -> None:
-        """Queue a command. `reply` is called once, after what it rests on is committed."""
+    def submit(self, who: Who, command: Command, reply: Reply, objection: Refused | None = None) -> None:
+        """Queue a command.
+
+        Args:
+            who: Whose it is.
+            command: The wish.
+            reply: Called once, after what it rests on is committed.
+            objection: Refuse it with this, unless its ref is in the log: somebody who comes back and sends again what
+                was stored long ago is not to be told that it came too fast.
+        """
         if self._closing.is_set() or len(self._queue) >= MAX_QUEUED:
             reply(self._come_back())
             return
-        self._queue.append(_Pending(who, command, reply))
+        self._queue.append(_Pending(who, command, reply, objection))
         self._wake.set()
 
     def ask(self, who: Who, command: Command) -> asyncio.Future[int]:
@@ -238,11 +247,14 @@ class RoomTask:
         events: list[Event] = []
         outcomes: list[Outcome] = []
         room = self._room
-        for place, (who, command, _) in enumerate(batch):
+        for place, (who, command, _, objection) in enumerate(batch):
             key = (who.actor, command.ref)
             offset = known.get(key)
             if offset is not None:
                 outcomes.append(offset)
+                continue
+            if objection is not None:
+                outcomes.append(objection)
                 continue
             try:
                 fact = decide(room, command, who, at_ms)

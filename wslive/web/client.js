@@ -259,7 +259,8 @@ class Connection {
       this.asked.delete(message.ref);
     } else if (!command) {
       if (this.timers.welcome) this.refusal = message; // of the hello; a close code follows
-    } else if (message.code === "temporarily_unavailable") {
+    } else if (message.code === "temporarily_unavailable" || (command.again && message.code === "too_fast")) {
+      // Also what waited out a lost connection and then came all at once: the person was not too fast.
       setTimeout(() => {
         command.sent = false;
         this.settle();

@@ -153,7 +153,7 @@ export class Queue {
       // not ours
     }
     const nobody = { resolve() {}, reject() {} };
-    this.commands = [...kept.map((command) => ({ ...command, ...nobody })), ...this.commands];
+    this.commands = [...kept.map((command) => ({ ...command, ...nobody, again: true })), ...this.commands];
   }
 
   add(activity, kind, body) {
@@ -179,6 +179,7 @@ export class Queue {
   /** After a new welcome everything is to be sent again; after a reset no delta will show what was acknowledged. */
   rewind(is_reset) {
     for (const command of this.commands) {
+      command.again ||= command.sent;
       command.sent = false;
       if (is_reset && command.offset) command.offset = -1;
     }
