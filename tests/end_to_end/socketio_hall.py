@@ -37,13 +37,20 @@ HOW_TO_INSTALL = "The tests of the Socket.IO gateway need Node.js and its offici
 class SocketIoHall(Hall):
     """A hall whose server has the gateway; clients that name no room come to the hall's."""
 
+    def __init__(self, folder: Path, *, client_file: Path | None = CLIENT_FILE, **settings: Any) -> None:
+        """Start the server, and make the room."""
+        self._client_file = client_file
+        self.code = ""
+        super().__init__(folder, **settings)
+        self.gateway.default_code = self.code
+
     def start(self) -> None:
         """Start the server, with a gateway of its own."""
 
         async def start() -> Server:
             log = await SqliteLog.open(self._folder / "store.db")
             settings = ServerSettings(port=self._port, secret_path=self._folder / "secret", **self._settings)
-            self.gateway = Gateway(default_code=getattr(self, "code", None), client_file=CLIENT_FILE)
+            self.gateway = Gateway(default_code=self.code, client_file=self._client_file)
             server = Server(settings, log, [self.gateway])
             await server.start()
             return server
@@ -67,7 +74,6 @@ class SocketIoHall(Hall):
 def socketio_hall(folder: Path, **settings: Any) -> Iterator[SocketIoHall]:
     """Open a hall, and close it at the end."""
     hall = SocketIoHall(folder, **settings)
-    hall.gateway.default_code = hall.code
     try:
         yield hall
     finally:

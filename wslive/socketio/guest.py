@@ -67,7 +67,7 @@ class Guest:
         self._author = Author(sid, recovery.lineage)
         self._in_order = asyncio.Lock()
         self._is_person = False
-        self._malformed = 0
+        self._nonsense = 0
         self._line: Line | None = None
         self._finishing: asyncio.Task[None] | None = None
 
@@ -179,9 +179,10 @@ class Guest:
 
     async def take(self, emitted: Emitted) -> None:
         """Carry out an event, and answer it once it is committed or refused."""
+        if emitted.event is None:
+            self._take_nonsense()
+            return
         try:
-            if emitted.event is None:
-                raise self._malformed_packet()
             offset = await self._carry_out(self._programs.wish(emitted.event, emitted.payload))
         except Refused as refused:
             error: dict[str, object] = {"code": refused.code, "message": refused.message}
@@ -212,8 +213,10 @@ class Guest:
             answer = self._line.command(wish.activity, wish.kind, wish.body)
         return await answer
 
-    def _malformed_packet(self) -> Refused:
-        self._malformed += 1
-        if self._malformed > MAX_ERRORS and self._line is not None:
+    def _take_nonsense(self) -> None:
+        self._nonsense += 1
+        if self._nonsense <= MAX_ERRORS:
+            error = BadCommand("This is no packet of the Socket.IO protocol, version 5.")
+            self._outbox.event("error", {"code": error.code, "message": error.message})
+        elif self._line is not None:
             self.ended(self._line, CloseCode.TOO_MANY_ERRORS, CloseCode.TOO_MANY_ERRORS.sentence)
-        return BadCommand("This is no packet of the Socket.IO protocol, version 5.")

@@ -52,14 +52,13 @@ def packet_class(pid_of: Callable[[str], str | None]) -> type[Any]:
         def decode(self, encoded_packet: str | bytes) -> int:
             try:
                 attachments = int(super().decode(encoded_packet) or 0)
-                if attachments > MAX_ATTACHMENTS:
-                    raise ValueError("too many attachments")
+                emitted = _emitted(self.packet_type, self.data, self.id, attachments)
             except (ValueError, TypeError, RecursionError):
                 self.packet_type, self.namespace, self.id = packet.EVENT, None, None
                 self.data = [EMITTED, Emitted(None)]
                 return 0
-            if self.packet_type in (packet.EVENT, packet.BINARY_EVENT):
-                self.data = [EMITTED, _emitted(self.data, self.id)]
+            if emitted is not None:
+                self.data = [EMITTED, emitted]
                 self.id = None  # the answer is ours to send
             return attachments
 
@@ -80,10 +79,21 @@ def ack_packet(id: int, payload: Any) -> str:
     return str(packet.Packet(packet.ACK, [payload], id=id, binary=False).encode())
 
 
-def _emitted(data: Any, id: int | None) -> Emitted:
+def _emitted(type: int, data: Any, id: int | None, attachments: int) -> Emitted | None:
+    """What was emitted; None where the packet is of another kind that a client may send.
+
+    Raises:
+        ValueError: It is none that a client may send.
+    """
+    if type in (packet.CONNECT, packet.DISCONNECT, packet.ACK):
+        return None
+    if type not in (packet.EVENT, packet.BINARY_EVENT) or attachments > MAX_ATTACHMENTS:
+        raise ValueError(type)
+    if (type == packet.BINARY_EVENT) != (attachments > 0):
+        raise ValueError(attachments)
     match data:
         case [str() as event]:
             return Emitted(event, None, id)
         case [str() as event, payload, *_]:
             return Emitted(event, payload, id)
-    return Emitted(None, None, id)
+    raise ValueError(data)
