@@ -374,7 +374,7 @@ def test_an_answer_to_a_question_that_has_left_is_not_counted_and_says_so(hall: 
     page = enter(new_page, hall, "Ada", f"{wire.url}/r/{hall.code}")
     expect(option(page, "quick")).to_be_visible()
     wire.swallows_answers = True
-    second = hall.poll("Second?", OPTIONS)
+    hall.poll("Second?", OPTIONS)
     option(page, "quick").click()
     expect(page.get_by_text("Sending …")).to_be_visible()
     wire.swallows_answers = False
@@ -382,8 +382,7 @@ def test_an_answer_to_a_question_that_has_left_is_not_counted_and_says_so(hall: 
     expect(page.get_by_role("heading", name="Second?")).to_be_visible(timeout=60_000)
     told = page.get_by_text("Not counted: the question changed before your answer arrived.")
     expect(told).to_be_visible()
-    option(page, "merge").click()
-    hall.host.wait_for_tally(second, {"o1": 0, "o2": 1, "o3": 0})
+    assert [e["kind"] for e in hall.events()].count("vote_cast") == 0
 
 
 def test_a_restarted_server_finds_everybody_again(hall: Hall, new_page: Pages) -> None:
