@@ -9,7 +9,7 @@ from hypothesis import settings
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
 
 # The same examples at every run, so that a failure is a change of the code; WSLIVE_TEST_PROFILE=thorough searches on.
-settings.register_profile("quick", derandomize=True, deadline=None, max_examples=100, stateful_step_count=40)
+settings.register_profile("quick", derandomize=True, deadline=None, max_examples=60, stateful_step_count=40)
 settings.register_profile("thorough", deadline=None, max_examples=3000, stateful_step_count=100, print_blob=True)
 settings.load_profile(os.environ.get("WSLIVE_TEST_PROFILE", "quick"))
 

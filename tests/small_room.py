@@ -4,7 +4,7 @@ It does with each command what the room task does: a ref that is in the log gets
 is decided, written, and applied. Times are counted, so that every run is the same.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
@@ -120,13 +120,21 @@ class SmallRoom:
     def changes(self, who: Who, after: int) -> list[Op]:
         return over_the_wire(room_view.changes(self.room, who, after))
 
-    def folded(self) -> "SmallRoom":
+    @classmethod
+    def of(cls, log: list[Event], epoch: str = EPOCH) -> Self:
+        """The room that a log folds to."""
+        small = cls.__new__(cls)
+        small.room = replay(epoch, log, activities())
+        small.log = log
+        small.refs = {(event.actor, event.ref): event.offset for event in log}
+        small.sent = []
+        return small
+
+    def folded(self) -> Self:
         """The same room, folded from its log as it would be read from a disk."""
-        other = object.__new__(SmallRoom)
-        log = [msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) for event in self.log]
-        other.room = replay(EPOCH, log, activities())
-        other.log, other.refs, other.sent = log, dict(self.refs), list(self.sent)
-        return other
+        small = self.of([msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) for event in self.log])
+        small.sent = list(self.sent)
+        return small
 
 
 def plain(view: Any) -> Any:
