@@ -62,3 +62,17 @@ def test_the_end_of_a_connection_that_never_came_changes_nothing() -> None:
     presence.depart("p_1", now_s=0.0)
     assert presence.here == []
     assert presence.next_expiry_s is None
+
+
+def test_whoever_is_taken_out_is_gone_at_once_and_never_leaves() -> None:
+    presence = Presence(away_after_s=15.0)
+    presence.arrive("p_1")
+    presence.arrive("p_1")
+    presence.arrive("p_2")
+    presence.depart("p_2", now_s=0.0)
+    assert presence.remove("p_1") is True
+    assert presence.remove("p_2") is True
+    assert presence.remove("p_3") is False
+    presence.depart("p_1", now_s=1.0)
+    assert presence.here == []
+    assert presence.expire(1000.0) == []

@@ -444,6 +444,16 @@ async def test_whoever_is_removed_is_closed_on_all_connections_and_nobody_else(h
     assert await host.since_now() is not None
 
 
+async def test_whoever_is_removed_is_here_no_more_and_leaves_without_a_notice(open_hall: OpenHall):
+    hall = await open_hall(presence_interval_s=0.0)
+    host, ada, bob = await hall.host(), await hall.join("Ada"), await hall.join("Bob")
+    await host.done(0, "remove_person", {"person": ada.welcome["actor"]})
+    while host.presence["here"] != [bob.welcome["actor"]]:
+        await host.receive()
+    assert host.presence["online"] == 1
+    assert ("Ada", "left") not in host.notices
+
+
 async def test_a_view_that_cannot_be_made_closes_its_reader_and_nobody_else(
     hall: Hall, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):

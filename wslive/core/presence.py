@@ -35,6 +35,12 @@ class Presence:
         if self._connections.pop(actor, None) is not None:
             self._gone_at[actor] = now_s
 
+    def remove(self, actor: str) -> bool:
+        """Take somebody out at once, whatever is still open; True if the others had been told of them."""
+        was_connected = self._connections.pop(actor, None) is not None
+        was_away = self._gone_at.pop(actor, None) is not None
+        return was_connected or was_away
+
     def expire(self, now_s: float) -> list[str]:
         """Take out those who have been gone too long, and return them."""
         left = [a for a, gone_at in self._gone_at.items() if now_s - gone_at >= self.away_after_s]

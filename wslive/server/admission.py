@@ -129,9 +129,15 @@ class Door:
 
     async def _recognise(self, hello: Hello, token: str) -> Admission:
         claims = self.signer.verify(token)
-        # By the room that the token names: the code of a stranger's room must not answer otherwise than no room's.
-        live = await self._node.find_id(claims.room)
-        if live.record.code != clean_code(hello.room) or claims.role is not hello.role or claims.expires_at_s:
+        try:
+            live = await self._node.find(hello.room)
+        except RoomUnavailable:
+            live = None
+        if live is None or live.record.room != claims.room:
+            # A stranger's room must not answer otherwise than no room: what is told is about the token's own.
+            await self._node.find_id(claims.room)
+            raise InvalidToken
+        if claims.role is not hello.role or claims.expires_at_s:
             raise InvalidToken
         return Admission(live, Who(claims.actor, claims.role), None, hello.position)
 
@@ -150,14 +156,15 @@ class Door:
             live.joining.add(actor)
             return True
 
-        if await live.task.look(must_join):
-            body = msgspec.Raw(msgspec.json.encode({"name": hello.name}))
-            try:
+        try:
+            if await live.task.look(must_join):
+                body = msgspec.Raw(msgspec.json.encode({"name": hello.name}))
                 await live.task.ask(who, Command(ref, ROOM, "join", body))
-            except RoomHasEnded:
-                raise RoomUnavailable from None
-            finally:
-                live.joining.discard(actor)
+        except RoomHasEnded:
+            raise RoomUnavailable from None
+        finally:
+            # Also where the connection went away between the two.
+            live.joining.discard(actor)
         return who
 
     def _token(self, live: LiveRoom, who: Who) -> str:

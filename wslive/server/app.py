@@ -141,18 +141,21 @@ class Server:
         await self._node.close()
         for connection in list(self._context.connections):
             connection.say_bye(self.settings.drain_s)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL_S):
-                await self._context.all_gone.wait()
+        await self._all_gone()
         for connection in list(self._context.connections):
             connection.abort()
-        await self._context.all_gone.wait()
+        await self._all_gone()
         if self._http is not None:
             await self._http.close_all_connections()
         await self._network.close_all_connections()
         for extension in self._extensions:
             await extension.close()
         await self._log.close()
+
+    async def _all_gone(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._context.all_gone.wait()
 
     async def _sweep(self) -> None:
         while True:

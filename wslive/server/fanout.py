@@ -150,6 +150,9 @@ class Fanout:
         self._last_tick_s = self._loop.time()
         frames = DeltaFrames(room, since)
         removed = {actor for actor, person in room.people.after(since) if person is not None and person.removed}
+        for actor in removed:
+            if self.presence.remove(actor):
+                self._presence_changed()
         outgoing: list[tuple[Member, bytes | None, CloseCode | None]] = []
         for member in self.members:
             frame, code = None, None
