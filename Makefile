@@ -32,6 +32,7 @@ check: .venv/.test ## the quick checks: style, types, import contracts, all test
 
 test: .venv/.test ## the quick checks, then the tests with real servers, JupyterLab and Chromium
 	@tools/browser.sh
+	@tools/node.sh
 	@$(MAKE) --no-print-directory check
 	.venv/bin/pytest tests/end_to_end
 

@@ -5,9 +5,7 @@ Their code is as people wrote it; only the address of the server is another one.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,9 +13,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.browser import Pages
+from tests.end_to_end.browser import Pages, wait_for_chart
 from tests.end_to_end.hall import Person
 from tests.end_to_end.socketio_hall import LANGUAGES, SCRIPTS, SocketIoHall, socketio_hall
+from tests.end_to_end.website import Website
 from wslive.socketio.identity import COOKIE
 from wslive.socketio.programs import POSITION, color
 
@@ -30,48 +29,11 @@ RECORD = """() => {
 }"""
 
 
-class Website:
-    """The programs' pages on a server of their own, with the address of ours put in."""
-
-    def __init__(self) -> None:
-        """Listen on a port that the system chose."""
-        website = self
-        self.server_address = ADDRESS
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                file = SCRIPTS / "pages" / urlsplit(self.path).path.strip("/")
-                if not file.is_file():
-                    self.send_error(404)
-                    return
-                body = file.read_text("utf-8").replace(ADDRESS, website.server_address).encode()
-                self.send_response(200)
-                kind = "text/javascript" if file.suffix == ".js" else "text/html"
-                self.send_header("Content-Type", f"{kind}; charset=utf-8")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
 def website() -> Iterator[Website]:
     """Where the programs' pages come from."""
-    website = Website()
-    yield website
-    website.close()
+    with Website(SCRIPTS / "pages") as website:
+        yield website
 
 
 @pytest.fixture
@@ -79,7 +41,7 @@ def hall(tmp_path: Path, website: Website) -> Iterator[SocketIoHall]:
     """A room that pages of that website may come to; who is gone for half a second has left."""
     settings = {"away_after_s": 0.5, "sweep_interval_s": 0.1, "allow_origins": (website.origin,)}
     with socketio_hall(tmp_path, **settings) as hall:
-        website.server_address = urlsplit(hall.url).netloc
+        website.replaced[ADDRESS] = urlsplit(hall.url).netloc
         yield hall
 
 
@@ -183,6 +145,8 @@ def test_three_live_votes_and_our_own_page(
     poll = hall.ask_languages()
     ann, ben, eve = (program(website, new_page, "live_vote") for _ in range(3))
     page = our_page(hall, new_page, "Paul")
+    projector = new_page(viewport=(1920, 1080))
+    projector.goto(f"{hall.link}/screen")
     for voter in (ann, ben):
         voter.get_by_role("button", name="Python").click()
     page.get_by_role("button", name="Go").click()
@@ -190,6 +154,7 @@ def test_three_live_votes_and_our_own_page(
     shown = [f"{label}: {votes}" for label, votes in zip(LANGUAGES, [1, 0, 0, 2, 1], strict=True)]
     for voter in (ann, ben, eve):
         expect(voter.locator("tr")).to_have_text(shown)
+    wait_for_chart(projector, [1, 0, 0, 2, 1])
     tally = {"o1": 1, "o2": 0, "o3": 0, "o4": 2, "o5": 1}
     notebook.wait_for_tally(poll, tally)
     expected = {
@@ -229,13 +194,10 @@ def test_a_page_that_is_loaded_again_is_the_same_person_by_its_cookie(
 
 
 def test_a_page_of_another_origin_does_not_get_in(hall: SocketIoHall, new_page: Pages) -> None:
-    stranger = Website()
-    stranger.server_address = urlsplit(hall.url).netloc
-    try:
+    with Website(SCRIPTS / "pages") as stranger:
+        stranger.replaced[ADDRESS] = urlsplit(hall.url).netloc
         page = new_page()
         page.goto(f"{stranger.origin}/live_vote.html")
         error = page.evaluate("() => new Promise((resolve) => socket.once('connect_error', (e) => resolve(e.message)))")
         assert error == "xhr poll error"
         assert hall.host.view["people"]["count"] == 0
-    finally:
-        stranger.close()
