@@ -1,5 +1,6 @@
 """What stays in a notebook: the last results, and nothing that opens anything or names anybody."""
 
+import json
 import subprocess
 import sys
 
@@ -87,3 +88,49 @@ def test_the_files_with_keys_are_for_their_owner_alone(lab: Lab, new_page: Pages
     folder = data_folder(lab)
     assert (folder / "keys.json").stat().st_mode & 0o077 == 0
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_a_notebook_from_somebody_else_runs_no_code_and_gets_no_ticket(lab: Lab, new_page: Pages) -> None:
+    lab.write_notebook("honest.ipynb", [HOST.format(title="Honest"), POLL])
+    host = lab.open(new_page(), "honest.ipynb")
+    host.run_all()
+    host.wait_for_chart(1, [0, 0, 0])
+    link = host.text(0).split()[-1]
+    server, code = link.rsplit("/r/", 1)
+
+    # It knows the room's address and code, names the host, and adds a server of its own.
+    elsewhere = "http://127.0.0.1:9"
+    for number, urls in enumerate([[elsewhere], [elsewhere, server], [server, elsewhere]]):
+        about = {
+            "uid": "0",
+            "urls": urls,
+            "room": code,
+            "actor": "host",
+            "role": "host",
+            "part": "poll",
+            "activity": "3",
+        }
+        run = "window.wsliveRan = true"
+        html = f"<p>from somebody else</p><img src='x' onerror='{run}'><script>{run}</script>"
+        path = lab.write_notebook(f"foreign-{number}.ipynb", ["1"])
+        notebook = json.loads(path.read_text())
+        notebook["cells"][0]["outputs"] = [
+            {
+                "output_type": "display_data",
+                "metadata": {},
+                "data": {
+                    "application/vnd.wslive.v1+json": {**about, "invite": {"links": [], "qr": ""}},
+                    "text/html": html,
+                },
+            }
+        ]
+        path.write_text(json.dumps(notebook))
+        asked: list[str] = []
+        host.page.on("request", lambda request, asked=asked: asked.append(request.url))
+        opened = len(new_page.watch(host.page).websockets)
+        lab.open(host.page, path.name)  # in the very tab that holds the ticket
+        expect(host.page.locator(".wslive-output")).to_contain_text("from somebody else")
+        assert host.page.evaluate("() => window.wsliveRan ?? false") is False
+        sockets = [socket.url for socket in new_page.watch(host.page).websockets[opened:]]
+        assert [url for url in [*asked, *sockets] if ":9/" in url] == []
+        assert [url for url in sockets if url.endswith("/ws")] == []

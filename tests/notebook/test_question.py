@@ -56,6 +56,21 @@ def test_a_callback_gets_the_poll_at_once_and_after_each_change(room: HostRoom) 
     assert seen == [{"quick": 0, "merge": 0, "heap": 0}, {"quick": 0, "merge": 0, "heap": 1}]
 
 
+def test_the_widgets_traits_can_be_observed(room: HostRoom) -> None:
+    poll = room.poll("Which?", OPTIONS)
+    me = wslive.join(room.link, name="Ada")
+    counted, closed = threading.Event(), threading.Event()
+    widget = poll.widget
+    assert poll.widget is widget
+    widget.observe(lambda change: change["new"] == {"quick": 0, "merge": 0, "heap": 1} and counted.set(), "tally")
+    widget.observe(lambda change: not change["new"] and closed.set(), "is_open")
+    me.vote("heap")
+    assert counted.wait(20)
+    poll.close()
+    assert closed.wait(20)
+    assert "tally" not in widget.get_state(), "what the host sees stays in the kernel"
+
+
 def test_a_representation_says_question_state_and_count(room: HostRoom) -> None:
     poll = room.poll("Which?", OPTIONS)
     assert repr(poll) == "<Poll 'Which?': open, 0 answers>"

@@ -38,7 +38,7 @@ def test_an_output_offers_live_views_first_and_ends_with_plain_text(room: HostRo
     poll._ipython_display_()
     ((data, transient, update),) = publisher.published
     assert set(data) == {MIME, "application/vnd.jupyter.widget-view+json", "text/html", "text/plain"}
-    assert data["text/plain"] == "<Poll 'Which?': open, 0 answers>"
+    assert data["text/plain"] == "Which? (open, 0 answered)\n  a  0\n  b  0"
     assert transient["display_id"]
     assert not update
 
@@ -65,5 +65,5 @@ def test_ending_a_room_refreshes_all_that_is_displayed_of_it(room: HostRoom, pub
 
 def test_a_terminal_gets_plain_text(room: HostRoom, capsys: pytest.CaptureFixture[str]) -> None:
     room.poll("Which?", ["a", "b"])._ipython_display_()
-    assert capsys.readouterr().out == "<Poll 'Which?': open, 0 answers>\n"
+    assert capsys.readouterr().out == "Which? (open, 0 answered)\n  a  0\n  b  0\n"
     assert room._repr_mimebundle_() == {"text/plain": repr(room)}

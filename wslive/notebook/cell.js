@@ -117,7 +117,6 @@ export function makeCells({ wire, client, lib: library, layouts, views, styles, 
       const words = end ? badgeWords(connection, kernel()) : "";
       lib.text(badge, words);
       lib.show(badge, Boolean(words));
-      if (end && about.part !== "poll") end.draw?.();
     };
     const off = connection.subscribe(draw);
     const live = { key: keyOf(about), ticket: () => connection.ticket, retryNow: () => connection.retryNow(), redraw: draw };

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wslive.core.view import View
 from wslive.notebook import frames
-from wslive.notebook.calls import HasAio, blocking, run
+from wslive.notebook.calls import HasAio, blocking
 from wslive.notebook.live import TIMEOUT_S, count
 from wslive.notebook.saved import note_html
 from wslive.notebook.shown import Shown
@@ -143,8 +143,9 @@ class HostChat(Chat):
 
     @mode.setter
     def mode(self, mode: str) -> None:
-        run(self.set_mode(mode))
+        self.set_mode(mode)
 
+    @blocking
     async def set_mode(self, mode: str, *, timeout_s: float = TIMEOUT_S) -> None:
         """Choose who reads; `chat.mode = …` does the same.
 

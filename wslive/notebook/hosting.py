@@ -167,7 +167,7 @@ async def _host(
     else:
         await room.learn_links()
     if chat is not None:
-        await room.chat.set_mode(chat)
+        await room.chat.aio.set_mode(chat)
     return room
 
 

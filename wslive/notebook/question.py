@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wslive.core.view import View
 from wslive.notebook.calls import HasAio, blocking
 from wslive.notebook.live import count
-from wslive.notebook.saved import poll_html
+from wslive.notebook.reactions import Place
+from wslive.notebook.saved import poll_html, poll_text
 from wslive.notebook.shown import Shown
 
 if TYPE_CHECKING:
     from wslive.notebook.live import Live
+    from wslive.notebook.widget import RoomWidget
 
 CallT = TypeVar("CallT", bound=Callable[..., object])
 
@@ -84,6 +86,22 @@ class Question(Shown, HasAio):
         made = self.live.read(lambda view: chart.figure(self._of(view), as_of_ms=int(time.time() * 1000)))
         return go.Figure(made)
 
+    @property
+    def widget(self) -> RoomWidget:
+        """The live view as an ipywidget (always the same one); `tally`, `answered` and `is_open` can be observed."""
+        is_new = self._widget is None
+        widget = super().widget
+        if is_new:
+
+            def feed() -> None:
+                now = self.live.peek(lambda view: self._of(view))
+                widget.set_trait("tally", tally(now, None) or {})
+                widget.set_trait("answered", now["tally"]["answered"])
+                widget.set_trait("is_open", now["status"]["open"])
+
+            self.live.reactions.add(f"widget of poll {self.id}", feed, self._version, Place(visible=False))
+        return widget
+
     # ── what it tells ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def on_change(self, call: CallT) -> CallT:
@@ -123,6 +141,10 @@ class Question(Shown, HasAio):
     def saved_html(self) -> str:
         """What a saved notebook shows: the question, counts where they are due, and the time; no names."""
         return self.live.peek(lambda view: poll_html(self._of(view)))
+
+    def saved_text(self) -> str:
+        """The same for terminals."""
+        return self.live.peek(lambda view: poll_text(self._of(view)))
 
     def __repr__(self) -> str:
         definition, status, answered = self.live.peek(

@@ -36,11 +36,11 @@ class Reaction(NamedTuple):
 class Place:
     """A spot below the cell that is running now, empty until something has to be said there."""
 
-    def __init__(self) -> None:
-        """Take the spot; outside a notebook there is none and standard error serves."""
+    def __init__(self, *, visible: bool = True) -> None:
+        """Take the spot; where there is none (outside a notebook, or not wanted) standard error serves."""
         self._handle: Any = None
         shell = ipython()
-        if shell is not None and getattr(shell, "kernel", None) is not None:
+        if visible and shell is not None and getattr(shell, "kernel", None) is not None:
             import IPython.display as ipd
 
             handle: Any = ipd.DisplayHandle  # untyped
@@ -77,9 +77,11 @@ class Reactions:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def add(self, name: str, call: Callable[[], object], version: Callable[[], object]) -> None:
-        """Call `call` now and whenever `version()` has another value."""
-        reaction = Reaction(call, version, Place())
+    def add(
+        self, name: str, call: Callable[[], object], version: Callable[[], object], place: Place | None = None
+    ) -> None:
+        """Call `call` now and whenever `version()` has another value; `place` is below this cell by default."""
+        reaction = Reaction(call, version, place or Place())
         with self._lock:
             self._reactions[name] = reaction
             if self._thread is None:

@@ -14,7 +14,6 @@ import msgspec
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from wslive.core.errors import WsliveError
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import encode
 from wslive.wire.messages import SUBPROTOCOL, TICKET_PREFIX, Bye
@@ -51,7 +50,7 @@ class Relay:
                 await self._open()
             if self._socket is not None:
                 await self._socket.write_message(frame)
-        except (WsliveError, OSError, msgspec.DecodeError, Exception) as error:
+        except Exception as error:  # Tornado's are of many kinds, and whichever it is, the page has to hear of it
             self._say_bye(str(error))
 
     def close(self) -> None:

@@ -55,13 +55,17 @@ class Shown:
         """What a saved notebook shows."""
         raise NotImplementedError
 
+    def saved_text(self) -> str:
+        """The same for terminals."""
+        return repr(self)
+
     def refresh_saved(self) -> None:
         """Replace what saved notebooks show by the present state, wherever this is displayed."""
         if self._display_id is not None:
             self._publish(update=True)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle: dict[str, Any] = {"text/plain": repr(self)}
+        bundle: dict[str, Any] = {"text/plain": self.saved_text()}
         if _has_front_end():
             bundle["text/html"] = self.saved_html()
             bundle |= self.widget.mimes()
@@ -69,7 +73,7 @@ class Shown:
 
     def _ipython_display_(self) -> None:
         if not _has_front_end():
-            sys.stdout.write(f"{self!r}\n")
+            sys.stdout.write(f"{self.saved_text()}\n")
             return
         self._display_id = self._display_id or uuid.uuid4().hex
         self._publish(update=False)

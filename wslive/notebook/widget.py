@@ -81,6 +81,11 @@ class RoomWidget(anywidget.AnyWidget):
     invite = traitlets.Dict().tag(sync=True)
     figure = traitlets.Dict().tag(sync=True)
 
+    # What a poll's widget says to Python, for `observe` and `link`; the page has a connection of its own.
+    tally = traitlets.Dict(help="Votes by option text; empty where they are not shown.")
+    answered = traitlets.Int()
+    is_open = traitlets.Bool()
+
     def __init__(self, live: Live, part: str, activity: int) -> None:
         """Show a part of what `live` sees."""
         self._live = live
