@@ -107,9 +107,8 @@ class Echo:
             return NotConnected("The connection broke off without a word.")
         if code in set(CloseCode):
             return NotConnected(f"The server closed the connection ({code}): {CloseCode(code).sentence}")
-        return NotConnected(
-            f"The connection was closed ({code}): {self._connection.close_reason or 'without a reason'}"
-        )
+        reason = self._connection.close_reason or "no reason was given"
+        return NotConnected(f"The connection was closed ({code}): {reason}")
 
 
 async def open_echo(address: str, timeout_s: float) -> Echo:
@@ -129,22 +128,27 @@ async def open_echo(address: str, timeout_s: float) -> Echo:
         return Echo(url, await websocket_connect(request))
     except HTTPClientError as error:
         if error.code == 599:  # Tornado's own: no answer at all
-            raise NotConnected(_upper(str(cannot_connect(base, error, timeout_s)))) from None
+            raise await _unreachable(base, error, timeout_s) from None
         raise await _refused(base, error.code, _text(error), timeout_s) from None
     except ssl.SSLCertVerificationError as error:
         raise NotConnected(
             f"The certificate of {base} is not accepted: {error.verify_message}. Give the server one for this name "
             "that this computer trusts, or let this computer trust the one who signed it (SSL_CERT_FILE)."
         ) from None
-    except ssl.SSLError as error:
-        raise NotConnected(
-            f"No TLS can be agreed on with {base} ({error.reason or error}). "
-            f"If the server speaks plain HTTP there, ping http{base[5:]}"
-        ) from None
     except OSError as error:
-        raise NotConnected(_upper(str(cannot_connect(base, error, timeout_s)))) from None
+        raise await _unreachable(base, error, timeout_s) from None
     except Exception:  # an answer that is no handshake: a plain page, or one without the headers that belong to it
         raise await _refused(base, 200, "", timeout_s) from None
+
+
+async def _unreachable(base: str, error: Exception, timeout_s: float) -> NotConnected:
+    """What it means that nothing answered."""
+    plain = f"http{base[5:]}"
+    # Not every server says at once that what it hears is no plain HTTP; some wait for the rest of it.
+    if base.startswith("https:") and await _is_wslive(plain, timeout_s):
+        return NotConnected(f"The server speaks plain HTTP, without TLS: ping {plain}")
+    sentence = str(cannot_connect(base, error, timeout_s))
+    return NotConnected(sentence[:1].upper() + sentence[1:])
 
 
 async def _refused(base: str, status: int, said: str, timeout_s: float) -> NotConnected:
@@ -180,7 +184,3 @@ def _text(error: HTTPClientError) -> str:
     if error.response is None or not error.response.body:
         return ""
     return error.response.body.decode("utf-8", "replace").strip()
-
-
-def _upper(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
