@@ -20,6 +20,9 @@ from playwright.sync_api import Error as PlaywrightError
 
 NAMES = ("chromium", "google-chrome-stable", "google-chrome", "chromium-browser")
 
+HUB = "hub.test"
+"""What a Jupyter behind a hub or proxy is called by browsers; it knows nothing of that name."""
+
 FLAGS = [
     "--disable-gpu",
     "--disable-dev-shm-usage",  # a container's /dev/shm is too small for it
@@ -29,6 +32,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
+    # A public name that leads to this machine, as a hub's or proxy's does.
+    f"--host-resolver-rules=MAP {HUB} 127.0.0.1",
 ]
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     FLAGS.append("--no-sandbox")  # Chromium refuses to start its sandbox as root

@@ -3,6 +3,7 @@
 import http.client
 import json
 import secrets
+import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -45,6 +46,11 @@ class JupyterServer(Lab):
         return found
 
     @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
+
+    @property
     def token(self) -> str:
         """Jupyter's own token."""
         return self._token
@@ -83,20 +89,34 @@ class JupyterServer(Lab):
             connection.close()
 
     def knock(
-        self, hello: Mapping[str, Any], *, headers: Mapping[str, str] | None = None, protocols: Sequence[str] = ()
+        self,
+        hello: Mapping[str, Any],
+        *,
+        headers: Mapping[str, str] | None = None,
+        protocols: Sequence[str] = (),
+        host: str | None = None,
     ) -> str:
         """Open the WebSocket and say hello: "handshake 403", "welcome", or the code of the refusal."""
         with ExitStack() as stack:
             try:
-                socket = stack.enter_context(self._socket(headers, protocols))
+                opened = stack.enter_context(self.socket(headers, protocols, host))
             except InvalidStatus as refused:
                 return f"handshake {refused.response.status_code}"
-            answer = exchanged(socket, {"type": "hello", **hello})
+            answer = self.exchanged(opened, {"type": "hello", **hello})
             return str(answer["type"] if answer["type"] == "welcome" else answer["code"])
 
-    def _socket(self, headers: Mapping[str, str] | None, protocols: Sequence[str]) -> ClientConnection:
+    def socket(
+        self, headers: Mapping[str, str] | None = None, protocols: Sequence[str] = (), host: str | None = None
+    ) -> ClientConnection:
+        """An open WebSocket; `host` is what it takes this server for.
+
+        Raises:
+            InvalidStatus: The handshake is refused.
+        """
+        parts = urlsplit(self.base_url)
         return connect(
-            f"ws{self.base_url[4:]}/wslive/ws",
+            f"ws://{host or parts.netloc}{parts.path}/wslive/ws",
+            sock=socket.create_connection(("127.0.0.1", self._port)),
             additional_headers=headers,
             subprotocols=[Subprotocol(name) for name in (SUBPROTOCOL, *protocols)],
             open_timeout=20,
@@ -105,17 +125,17 @@ class JupyterServer(Lab):
     def ticket(self, room: Mapping[str, str]) -> str:
         """A ticket for the host of a room, as the kernel hands it to its page."""
         headers = {"Authorization": f"Bearer {self.running['hosting_token']}"}
-        with self._socket(headers, ()) as socket:
+        with self.socket(headers) as opened:
             hello = {"type": "hello", "room": room["code"], "role": "host", "token": room["host_key"]}
-            assert exchanged(socket, hello)["type"] == "welcome"
-            answer = exchanged(socket, {"type": "get_ticket"})
+            assert self.exchanged(opened, hello)["type"] == "welcome"
+            answer = self.exchanged(opened, {"type": "get_ticket"})
             while answer["type"] != "ticket":
-                answer = json.loads(socket.recv(20))
+                answer = json.loads(opened.recv(20))
             return str(answer["ticket"])
 
-
-def exchanged(socket: ClientConnection, message: Mapping[str, Any]) -> dict[str, Any]:
-    """Send a message, and give the next one that comes."""
-    socket.send(json.dumps({"ref": secrets.token_hex(16), **message}))
-    answer: dict[str, Any] = json.loads(socket.recv(20))
-    return answer
+    @staticmethod
+    def exchanged(opened: ClientConnection, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a message, and give the next one that comes."""
+        opened.send(json.dumps({"ref": secrets.token_hex(16), **message}))
+        answer: dict[str, Any] = json.loads(opened.recv(20))
+        return answer

@@ -80,7 +80,7 @@ class WSLive(ExtensionApp):
     async def _begin(self) -> None:
         mount, store = self._mount, self._store_path()
         try:
-            self._check_address()
+            self._check_settings()
             mount.server = await self._open(store)
         except (WsliveError, OSError) as error:
             mount.trouble = f"wslive opens no rooms in this Jupyter Server. {error}"
@@ -91,8 +91,11 @@ class WSLive(ExtensionApp):
         self._make_findable(store)
         mount.ready.set()
 
-    def _check_address(self) -> None:
+    def _check_settings(self) -> None:
         assert self.serverapp is not None
+        if not self._linked:
+            # Jupyter goes on with what it has read so far, which may be without an operator's "never".
+            raise WsliveError("Its settings, c.WSLive, cannot be read; the log of the Jupyter Server says why.")
         if self.serverapp.sock:
             raise WsliveError("Jupyter listens on a Unix socket, which browsers do not reach: start it with a port.")
         module = claimed_by(self.serverapp.web_app, self._mount.path)
