@@ -3,12 +3,15 @@
 from collections.abc import Generator, Iterator
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from tests.end_to_end.browser import Pages, running_chromium
 from tests.end_to_end.lab import Lab
 
 FAILED = pytest.StashKey[bool]()
+
+# A guard against waiting for ever, no assertion about speed: five seconds are too few on a busy machine.
+expect.set_options(timeout=30_000)
 
 
 @pytest.hookimpl(wrapper=True)
