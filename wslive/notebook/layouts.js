@@ -10,9 +10,12 @@ export function draw(context) {
 }
 
 function activity({ about, live, el, lib, views, activityModel }, id = about.activity) {
-  const kind = live.view.activities[id]?.kind;
-  const model = activityModel(live, { activity: id, place: "cell" });
-  return views[kind].render({ model, el, lib });
+  const view = views[live.view.activities[id]?.kind];
+  if (!view) {
+    el.append(lib.h("p.wslive-empty", {}, "This is not in the room any more. Run the cell again."));
+    return () => el.replaceChildren();
+  }
+  return view.render({ model: activityModel(live, { activity: id, place: "cell" }), el, lib });
 }
 
 /** Keeps a redraw in step with the connection. */
@@ -140,11 +143,12 @@ function roomPart(context) {
   const words = h("div.wslive-invite-words", {}, h("p.wslive-join", {}, "Join at ", link), h("p.wslive-join", {}, "Code ", code), scope, first, others, invite, told);
   const door = h("div.wslive-invite", {}, words, qr);
   const head = h("header.wslive-room-head", {}, title, lock);
+  const notice = h("p.wslive-notice", { role: "note" });
   const stage = h("div.wslive-stage");
   const people = h("div.wslive-side-part");
   const chat = h("div.wslive-side-part");
   const folds = h("div.wslive-side", {}, people, chat);
-  const root = h("section.wslive-room", { "aria-label": "Room" }, head, door, stage, folds);
+  const root = h("section.wslive-room", { "aria-label": "Room" }, head, notice, door, stage, folds);
   el.append(root);
 
   /** The kernel asks the server: what lets others in needs more than a ticket. */
@@ -169,7 +173,7 @@ function roomPart(context) {
   function ways() {
     const { links, qr: drawing, here } = invitation();
     const own = new URL(`${about.urls[0].replace(/\/$/, "")}/r/${about.room}`, location.href);
-    if (here && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(own.hostname)) {
+    if (here && !/(^|\.)localhost$|^127\.|^\[::1\]$/.test(own.hostname)) {
       // Behind hubs and proxies the page alone knows the address by which Jupyter is reached; the server draws it.
       return { links: [own.href, ...links], qr: `${own.href}/qr.svg?origin=${encodeURIComponent(own.origin)}` };
     }
@@ -200,6 +204,8 @@ function roomPart(context) {
     show(first, reachable);
     text(others, links.length > 1 ? `Also at ${links.slice(1).map((l) => new URL(l).host).join(", ")}` : "");
     show(others, links.length > 1);
+    text(notice, invitation().notice ?? "");
+    show(notice, Boolean(notice.textContent));
   }
 
   const ends = [

@@ -15,6 +15,7 @@ import asyncio
 import gzip
 import io
 import json
+import os
 import secrets
 from functools import cache
 from pathlib import Path
@@ -130,9 +131,14 @@ class RoomWidget(anywidget.AnyWidget):
 
     @staticmethod
     def _invite(live: Live) -> dict[str, Any]:
-        """An invitation; `here` says that people can come by the page's own address too, which only the page knows."""
+        """An invitation, and what else stands beside it.
+
+        `here` says that people can come by the page's own address too, which only the page knows; `notice` is what
+        whoever runs this notebook server has to say to hosts.
+        """
         here = getattr(live, "is_open_here", False)
-        return {**invitation(getattr(live, "links", [])), "here": here}
+        notice = os.environ.get("WSLIVE_NOTICE", "")
+        return {**invitation(getattr(live, "links", [])), "here": here, "notice": notice}
 
     # ── on the connections' thread ────────────────────────────────────────────────────────────────────────────────
 
