@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from concurrent.futures import Future
@@ -117,6 +118,18 @@ async def test_while_tornado_has_something_half_sent_our_frames_go_behind_it(lin
     assert await line.read(len(BIG) + 6) == BIG + b"an ack"
     await line.changed.wait()
     assert line.drained == 1
+
+
+async def test_a_frame_does_not_overtake_what_tornado_has_half_sent_where_the_socket_could_take_it(line: Line):
+    line.stream.write(BIG)
+    taken = b""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            taken += line.other.recv(64 * 1024)  # without a turn of the loop: Tornado cannot go on meanwhile
+    assert line.stream.writing()
+    line.outbox.post(b"an ack")
+    line.outbox.flush()
+    assert taken + await line.read(len(BIG) + 6 - len(taken)) == BIG + b"an ack"
 
 
 async def test_it_is_drained_though_a_frame_of_tornado_still_waits_behind(line: Line):
