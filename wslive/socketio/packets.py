@@ -42,7 +42,13 @@ def packet_class(pid_of: Callable[[str], str | None]) -> type[Any]:
         """See above."""
 
         data: Any
+        id: int | None
         packet_type: int
+
+        def __init__(self, *args: Any, encoded_packet: str | bytes | None = None, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            if encoded_packet is not None:  # an empty one is none that can be understood either
+                self.attachment_count = self.decode(encoded_packet)
 
         def encode(self) -> Any:
             if self.packet_type == packet.CONNECT:

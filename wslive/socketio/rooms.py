@@ -18,7 +18,6 @@ from wslive.core.errors import BadCommand, RoomUnavailable
 from wslive.core.room import ROOM, Room
 from wslive.core.room_messages import RoomOpened
 from wslive.core.text import MAX_TITLE_CHARS, clean
-from wslive.eventlog.base import EventLog
 from wslive.server.access import CODE_LENGTH, CODE_SYMBOLS, clean_code
 from wslive.server.node import HOST, LiveRoom, Node
 
@@ -62,34 +61,35 @@ async def default_room(node: Node, wanted: str, options: Sequence[str] = ()) -> 
                 f"There is no room with the code {wanted}. Give the code of one that is there, or a title of more "
                 "than one word to make one."
             ) from None
-        return await _usable(live, None)
-    wanted = clean(wanted, max_chars=MAX_TITLE_CHARS, what="The title")
-    code = await _code_of_title(node.log, wanted)
-    host_key = None
-    if code is None:
-        made = await node.create(wanted)
-        code, host_key = made.record.code, made.host_key
-    live = await node.find(code)
+        title, has_ended = await live.task.look(_title_and_end)
+        if has_ended:
+            raise BadCommand(f"The room {wanted} has ended. Name another one.")
+        return DefaultRoom(live.record.code, title, None)
+    title = clean(wanted, max_chars=MAX_TITLE_CHARS, what="The title")
+    found, host_key = await _of_title(node, title), None
+    if found is None:
+        made = await node.create(title)
+        found, host_key = await node.find(made.record.code), made.host_key
     if options:
-        await _with_poll(live, wanted, options)
-    return await _usable(live, host_key)
+        await _with_poll(found, title, options)
+    return DefaultRoom(found.record.code, title, host_key)
 
 
-async def _usable(live: LiveRoom, host_key: str | None) -> DefaultRoom:
-    title, has_ended = await live.task.look(lambda room: (room.title, room.has_ended))
-    if has_ended:
-        raise BadCommand(f"The room {live.record.code} has ended. Name another one.")
-    return DefaultRoom(live.record.code, title, host_key)
-
-
-async def _code_of_title(log: EventLog, title: str) -> str | None:
-    """The latest room of a title that has not ended; its first event tells the title."""
-    for record in sorted(await log.rooms(), key=lambda record: -record.created_at_ms):
-        if record.ended_at_ms is None:
-            opening = await log.read(record.room, 0, 1)
-            if opening and msgspec.json.decode(opening[0].body, type=RoomOpened).title == title:
-                return record.code
+async def _of_title(node: Node, title: str) -> LiveRoom | None:
+    """The latest room of a title that has not ended. The first event of a room tells its title."""
+    for record in sorted(await node.log.rooms(), key=lambda record: -record.created_at_ms):
+        if record.ended_at_ms is not None:
+            continue
+        opening = await node.log.read(record.room, 0, 1)
+        if opening and msgspec.json.decode(opening[0].body, type=RoomOpened).title == title:
+            live = await node.find(record.code)
+            if not (await live.task.look(_title_and_end))[1]:  # its end may not be in its record yet
+                return live
     return None
+
+
+def _title_and_end(room: Room) -> tuple[str, bool]:
+    return room.title, room.has_ended
 
 
 async def _with_poll(live: LiveRoom, question: str, options: Sequence[str]) -> None:
