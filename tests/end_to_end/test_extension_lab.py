@@ -138,7 +138,7 @@ def test_the_projector_shows_the_public_address_and_its_qr_code(lab: Lab, new_pa
         ("computing", HOLD_THE_LOCK.format(millions=4000)),
     ],
 )
-def test_the_chart_moves_while_the_kernel_is_busy_after_a_reload_and_in_a_second_tab(
+def test_the_chart_moves_while_the_kernel_is_busy_also_after_a_reload(
     lab: Lab, new_page: Pages, kind: str, busy: str
 ) -> None:
     page = new_page(hosts=[PUBLIC])
@@ -160,14 +160,20 @@ def test_the_chart_moves_while_the_kernel_is_busy_after_a_reload_and_in_a_second
     expect(host.output(1).get_by_role("button", name="Reopen")).to_be_visible()
     assert sign.read_text() == "", "the cell has ended: the kernel was not busy for the whole of the test"
 
-    host.interrupt_kernel()
-    host.output(1).get_by_role("button", name="Reopen").click()
+
+def test_a_second_tab_shows_the_same_live_views(lab: Lab, new_page: Pages) -> None:
+    page = new_page(hosts=[PUBLIC])
+    host = opened(lab, page, "tabs")
+    phone = joined(new_page(viewport=(360, 740), hosts=[PUBLIC]), shown_link(host))
+    host.save()
     second = Notebook(page.context.new_page())
-    second.page.goto(public(lab.url(f"doc/workspaces/second/tree/{kind}.ipynb")))
+    second.page.goto(public(lab.url("doc/workspaces/second/tree/tabs.ipynb")))
     second.wait_ready()
     vote(phone, "heap")
     for tab in (host, second):
         tab.wait_for_chart(1, [0, 0, 1])
+    second.output(1).get_by_role("button", name="Close poll").click()
+    expect(host.output(1).get_by_role("button", name="Reopen")).to_be_visible()
 
 
 def test_a_restarted_kernel_loses_nothing_and_the_phone_does_not_notice(lab: Lab, new_page: Pages) -> None:

@@ -230,14 +230,11 @@ def test_with_a_wrong_setting_there_are_no_rooms_and_the_log_names_it(
 
 
 def test_switched_off_there_is_nothing_at_its_address(tmp_path: Path) -> None:
-    server = JupyterServer(tmp_path / "user", "--WSLive.enabled=False")
-    with pytest.raises(AssertionError, match="switched off"):
-        server.start(timeout_s=3)
-    try:
-        assert server.ask("wslive/", headers={"Authorization": f"token {server.token}"})[0] in (302, 404)
+    with JupyterServer(tmp_path / "user", "--WSLive.enabled=False", has_rooms=False) as server:
+        assert "switched off" in server.log()
+        assert server.ask("wslive/r/AAAAAA", headers={"Authorization": f"token {server.token}"})[0] == 404
         assert server.ask("wslive/static/page.js", headers={"Authorization": f"token {server.token}"})[0] == 404
-    finally:
-        server.stop()
+        assert not (Path(server.env["JUPYTER_DATA_DIR"]) / "wslive").exists()
 
 
 def test_a_second_server_of_the_same_folder_says_who_holds_the_rooms(server: JupyterServer, tmp_path: Path) -> None:
@@ -300,10 +297,10 @@ def test_another_extension_at_our_path_is_named_and_nothing_is_opened(tmp_path: 
         told = in_a_kernel(server, 'wslive.host("Sorting 101").link')
         assert told["error"] == "NoServer"
         assert f"Another extension, {name}," in told["message"]
-        assert server.knock({"room": "AAAAAA"}) in ("handshake 403", "handshake 200")
+        assert server.knock({"room": "AAAAAA"}).startswith("handshake "), "no WebSocket opens"
 
 
-@pytest.mark.parametrize("base", ["/user/ada@example.org/", "/user/a.b~c/", "/user/%C3%A9va%20m/", "/user/o'neil/"])
+@pytest.mark.parametrize("base", ["/user/ada@example.org/", "/user/%C3%A9va%20m/", "/user/o'neil~a.b/"])
 def test_odd_characters_in_the_base_url(tmp_path: Path, base: str) -> None:
     with JupyterServer(tmp_path / "user", f"--ServerApp.base_url={base}", PROXIED) as server:
         found = in_a_kernel(server, 'wslive.host("Sorting 101").link')
