@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,6 +17,8 @@ from wslive.server.outbox import WayOut, unframed
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import decode_server, encode
+
+logger = logging.getLogger("wslive.socketio")
 
 
 class Listener(Protocol):
@@ -60,11 +63,11 @@ class Line:
         """Connect; `say_hello` comes next."""
         self.on_drained: Callable[[], None] = lambda: None
         self.on_full: Callable[[], None] = lambda: None
-        self._outlet = outlet
         self._listener = listener
         self._max_frame_bytes = context.settings.max_frame_bytes
         self._welcomed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._answers: dict[str, tuple[str, asyncio.Future[int]]] = {}
+        self._way_out = _WayOut(self._heard, outlet)
         # Whoever comes this way belongs to the audience.
         self._connection = Connection(context.door, self, context.settings, None, audience_only=True)
 
@@ -97,8 +100,9 @@ class Line:
         self._connection.say_bye(spread_s)
 
     def lost(self) -> None:
-        """Nobody is at this end any more."""
+        """Nobody is at this end any more; what was asked is done all the same."""
         self._connection.lost()
+        self._way_out.close()
         answers, self._answers = self._answers, {}
         for answer in (self._welcomed, *(answer for _, answer in answers.values())):
             if not answer.done():
@@ -110,7 +114,7 @@ class Line:
     def outbox(self, *, on_drained: Callable[[], None], on_full: Callable[[], None]) -> WayOut:
         """The way out: straight to the listener."""
         self.on_drained, self.on_full = on_drained, on_full
-        return _WayOut(self._heard, self._outlet)
+        return self._way_out
 
     def close(self, code: int, reason: str) -> None:
         """The connection ends the line."""
@@ -120,7 +124,15 @@ class Line:
             self._welcomed.set_exception(TemporarilyUnavailable(reason))
 
     def _heard(self, frame: bytes) -> None:
-        message = decode_server(unframed(frame))
+        try:
+            self._take(decode_server(unframed(frame)))
+        except Exception:
+            # Whoever posts is in the middle of serving the whole room.
+            logger.exception("a message of a room failed at a Socket.IO client")
+            trouble = CloseCode.STORE_TROUBLE
+            asyncio.get_running_loop().call_soon(self._connection.close, trouble)
+
+    def _take(self, message: messages.ServerMessage) -> None:
         match message:
             case messages.Ack(ref=ref, offset=offset):
                 kind, answer = self._answers.pop(ref)
