@@ -27,8 +27,9 @@ import wslive
 me = wslive.join({link!r}, name={name!r})
 me"""
 
-# Holds the interpreter's lock for as long as it runs: no other thread of the kernel gets a turn.
-HOLD_THE_LOCK = "sum(range({millions}_000_000))"
+# Both go on until the kernel is killed. The second holds the interpreter's lock: no other thread gets a turn.
+SLEEP = "import time\nwhile True:\n    time.sleep(30)"
+HOLD_THE_LOCK = "sum(range(10**13))"
 
 
 def data_folder(lab: Lab) -> Path:
