@@ -1,0 +1,177 @@
+"""A real JupyterHub: its proxy from npm, the dummy authenticator, servers as plain processes of this user."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from tests.end_to_end.lab import FOLDERS
+
+PROXY = Path(__file__).parents[2] / "node_modules" / ".bin" / "configurable-http-proxy"
+PASSWORD = "a password of the tests"
+
+CONFIG = """
+import os, sys
+c = get_config()
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.hub_bind_url = "http://127.0.0.1:{hub_port}"
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{proxy_port}"
+c.ConfigurableHTTPProxy.command = [{proxy!r}]
+c.JupyterHub.authenticator_class = "dummy"
+c.DummyAuthenticator.password = {password!r}
+c.Authenticator.allow_all = True
+c.JupyterHub.spawner_class = "simple"
+c.SimpleLocalProcessSpawner.home_dir_template = {homes!r} + "/{{username}}"
+c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+c.Spawner.args = ["--allow-root", "--LabApp.expose_app_in_browser=True"]
+c.Spawner.start_timeout = c.Spawner.http_timeout = 120
+c.JupyterHub.db_url = "sqlite:///{root}/hub.sqlite"
+c.JupyterHub.cookie_secret_file = "{root}/cookie_secret"
+c.JupyterHub.load_roles = [{{"name": "tests", "scopes": ["admin:servers", "admin:users"], "services": ["tests"]}}]
+c.JupyterHub.services = [{{"name": "tests", "api_token": {token!r}}}]
+
+def let(spawner):
+    folders = {folders!r}
+    home = {homes!r} + "/" + spawner.user.name
+    spawner.environment = {{name: home + "/" + folder for name, folder in folders.items() if name != "HOME"}}
+    spawner.environment["JUPYTER_PLATFORM_DIRS"] = "1"
+    spawner.environment |= {settings!r}.get(spawner.user.name, {{}})
+
+c.Spawner.pre_spawn_hook = let
+"""
+
+
+class Hub:
+    """One hub, ended with everything that it started.
+
+    Attributes:
+        url: Its address behind the proxy.
+    """
+
+    def __init__(self, root: Path, settings: dict[str, dict[str, str]]) -> None:
+        """Prepare a hub below `root`; `settings` are the environments that the operator gives to users."""
+        self.root = root
+        self.homes = root / "homes"
+        self.homes.mkdir(parents=True)
+        self._token = secrets.token_hex(16)
+        port, hub_port, proxy_port = free_ports(3)
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        (root / "jupyterhub_config.py").write_text(
+            CONFIG.format(
+                port=port,
+                hub_port=hub_port,
+                proxy_port=proxy_port,
+                proxy=str(PROXY),
+                password=PASSWORD,
+                homes=str(self.homes),
+                root=root,
+                token=self._token,
+                folders=FOLDERS,
+                settings=settings,
+            )
+        )
+
+    def __enter__(self) -> Self:
+        assert PROXY.exists(), "The hub's proxy is missing. Install it: tools/node.sh"
+        with (self.root / "hub.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterhub", "-f", str(self.root / "jupyterhub_config.py")],
+                cwd=self.root,
+                env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + 90
+        while True:
+            try:
+                self.api("GET", "users")
+            except (URLError, OSError):
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self._end()
+                    raise RuntimeError(f"The hub did not start:\n{self.log()[-4000:]}") from None
+                time.sleep(0.1)
+            else:
+                return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        if self._process.poll() is None:
+            # The hub ends its proxy and, as it is told to by default, every user's server.
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                self._process.wait(40)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+
+    def api(self, method: str, path: str) -> Any:
+        """Call the hub's REST interface."""
+        request = Request(
+            f"{self.url}/hub/api/{path}", method=method, headers={"Authorization": f"token {self._token}"}
+        )
+        with urlopen(request, timeout=150) as response:
+            body = response.read()
+        return json.loads(body) if body else None
+
+    def start_server(self, user: str, files: Mapping[str, str] | None = None) -> None:
+        """Make a user with these files at home, and start their server."""
+        (self.homes / user).mkdir()
+        for folder in FOLDERS.values():
+            (self.homes / user / folder).mkdir(mode=0o700)
+        for path, text in (files or {}).items():
+            (self.homes / user / path).write_text(text)
+        self.api("POST", f"users/{user}")
+        self.api("POST", f"users/{user}/server")
+        deadline = time.monotonic() + 120
+        while not self.api("GET", f"users/{user}")["server"]:
+            assert time.monotonic() < deadline, self.log()
+            time.sleep(0.1)
+
+    def running(self, user: str) -> dict[str, Any]:
+        """What the file says by which the kernels of a user's server find their rooms."""
+        (file,) = (self.homes / user / FOLDERS["JUPYTER_RUNTIME_DIR"] / "wslive").glob("server-*.json")
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found
+
+    def kernel_environment(self, user: str) -> dict[str, str]:
+        """The environment of a kernel of a user's server."""
+        folders = {name: str(self.homes / user / folder) for name, folder in FOLDERS.items()}
+        return {**os.environ, **folders, "JUPYTER_PLATFORM_DIRS": "1", "JPY_PARENT_PID": str(self.running(user)["pid"])}
+
+    def status(self, path: str, headers: dict[str, str] | None = None) -> int:
+        """The status of a page behind the proxy, for somebody without a login, redirects followed to the hub."""
+        try:
+            with urlopen(Request(f"{self.url}/{path}", headers=headers or {}), timeout=30) as response:
+                return int(response.status) if "/hub/" not in response.url else 302
+        except HTTPError as error:
+            return error.code
+
+    def log(self) -> str:
+        """What the hub, its proxy and the servers have printed."""
+        return (self.root / "hub.log").read_text(errors="replace")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(one.getsockname()[1]) for one in taken]
+    for one in taken:
+        one.close()
+    return ports
