@@ -21,6 +21,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 from wslive.client.background import background
 from wslive.core.errors import WsliveError
 from wslive.notebook.said import calling_cell, running_cell
+from wslive.notebook.short_errors import shortened
 
 OwnerT = TypeVar("OwnerT")
 ResultT = TypeVar("ResultT")
@@ -29,13 +30,12 @@ P = ParamSpec("P")
 
 def run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Run a coroutine on the connections' thread and wait; our own errors come without the frames of that thread."""
-    __tracebackhide__ = True
     token = calling_cell.set(running_cell())
     try:
         return background().run(coroutine)
     except WsliveError as error:
         # What went wrong is in the sentence; twenty frames of a foreign thread would only hide it.
-        raise error.with_traceback(None) from None
+        raise shortened(error) from None
     finally:
         calling_cell.reset(token)
 
@@ -44,9 +44,16 @@ def begin(coroutine: Coroutine[Any, Any, ResultT]) -> Awaitable[ResultT]:
     """The same, to be awaited on any loop."""
     token = calling_cell.set(running_cell())
     try:
-        return background().aio(coroutine)
+        return background().aio(_shown_short(coroutine))
     finally:
         calling_cell.reset(token)
+
+
+async def _shown_short(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
+    try:
+        return await coroutine
+    except WsliveError as error:
+        raise shortened(error) from None
 
 
 def look(read: Callable[[], ResultT]) -> ResultT:
@@ -84,7 +91,6 @@ class blocking(Generic[OwnerT, P, ResultT]):
 
         @functools.wraps(self.function)
         def call(*args: P.args, **kwargs: P.kwargs) -> ResultT:
-            __tracebackhide__ = True
             return run(self.function(owner, *args, **kwargs))
 
         return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import time
@@ -68,7 +69,6 @@ def host(
         NoServer: No server answers, and none could be started.
         HostingNotAllowed · WrongHostKey · RoomUnavailable: The server said no; the message says what to do.
     """
-    __tracebackhide__ = True
     room = run(_host(title, audience, server, new, code, host_key, chat))
     if room.resumed:
         sys.stdout.write(f"{room.resumed} · wslive.host({room.title!r}, new=True) starts afresh\n")
@@ -92,7 +92,6 @@ def join(link_or_code: str | None = None, name: str | None = None) -> Participan
         CodeNeedsServer: A bare code, and no server that knows it.
         NotConnected: No server answers at that address.
     """
-    __tracebackhide__ = True
     if link_or_code is None:
         from wslive.notebook.form import JoinForm
 
@@ -106,7 +105,6 @@ def watch(link_or_code: str) -> Viewer:
     Raises:
         RoomUnavailable · CodeNeedsServer · NotConnected: As for `join`.
     """
-    __tracebackhide__ = True
     return run(_watch(link_or_code))
 
 
@@ -116,7 +114,6 @@ def rooms(server: str | None = None) -> list[Hosted]:
     Raises:
         NoServer: No server answers, and none could be started.
     """
-    __tracebackhide__ = True
     return run(_rooms(server))
 
 
@@ -156,6 +153,11 @@ async def _host(
     host_key: str | None,
     chat: Literal["on", "off", "to_host"] | None,
 ) -> HostRoom:
+    if "VOILA_BASE_URL" in os.environ:
+        raise HostingNotAllowed(
+            "Voilà runs this notebook once for each visitor, and each would be a host. Show a room with "
+            "wslive.watch(link), or let visitors answer with wslive.join(); host it from a notebook of your own."
+        )
     at = await local_server.find(server)
     if code is not None:
         room = await _take_over(at, code, host_key)

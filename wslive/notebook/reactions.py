@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from wslive.notebook.calls import look
 from wslive.notebook.keys import ipython
+from wslive.notebook.short_errors import is_ours
 
 
 class Reaction(NamedTuple):
@@ -49,9 +50,9 @@ class Place:
 
     def show(self, name: str, error: BaseException) -> None:
         """Show an exception of the callback `name`."""
-        frames = traceback.extract_tb(error.__traceback__)[1:]  # ours is the first
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not is_ours(frame.filename)]
         lines = traceback.format_list(frames) + traceback.format_exception_only(error)
-        text = f"The callback {name} failed:\n{''.join(lines)}"
+        text = f"{name.split()[-1].removeprefix('__main__.')} failed:\n{''.join(lines)}"
         if self._handle is None:
             print(text, file=sys.stderr)  # noqa: T201 - there is no other place
         else:
