@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from contextlib import AsyncExitStack
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
@@ -33,13 +35,27 @@ class Client:
         self._asked = 0
 
     @classmethod
-    async def open(cls, url: str, *, room: str | None = None, headers: dict[str, str] | None = None) -> Self:
-        """Open an Engine.IO connection; `connect` comes next."""
+    async def open(
+        cls,
+        url: str,
+        *,
+        room: str | None = None,
+        headers: dict[str, str] | None = None,
+        receive_buffer_bytes: int | None = None,
+    ) -> Self:
+        """Open an Engine.IO connection; `connect` comes next. With a small buffer it takes only what is read."""
         client = cls(url)
+        options: dict[str, Any] = {}
+        if receive_buffer_bytes is not None:
+            parts = urlsplit(url)
+            options = {"sock": socket.socket(), "max_queue": 1}
+            options["sock"].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+            options["sock"].setblocking(False)
+            await asyncio.get_running_loop().sock_connect(options["sock"], (parts.hostname, parts.port))
         query = "" if room is None else f"&room={room}"
         address = f"ws{url[4:]}/socket.io/?EIO=4&transport=websocket{query}"
         client.socket = await client._stack.enter_async_context(
-            connect(address, additional_headers=headers, proxy=None, compression="deflate", max_queue=None)
+            connect(address, **{"additional_headers": headers, "proxy": None, "max_queue": None, **options})
         )
         client.opened = json.loads((await client.packet())[1:])
         return client
@@ -48,7 +64,7 @@ class Client:
         """Come in; returns what a refusal says, and nothing otherwise."""
         await self.socket.send(f"40{namespace}{'' if auth is None else json.dumps(auth)}")
         while (packet := await self.packet())[:2] not in ("40", "44"):
-            self._note(packet)
+            self.note(packet)
         body = packet[2:].partition(",")[2] if namespace else packet[2:]
         answer: dict[str, Any] = json.loads(body)
         if packet.startswith("44"):
@@ -65,7 +81,7 @@ class Client:
         self._asked += 1
         await self.socket.send(f"42{self._asked}{json.dumps([event, *payload])}")
         while self._asked not in self._acks:
-            self._note(await self.packet())
+            self.note(await self.packet())
         answer: dict[str, Any] = self._acks.pop(self._asked)
         return answer
 
@@ -75,7 +91,7 @@ class Client:
             found = [p for e, p in self.events if e == event and payload in (..., p)]
             if found:
                 return found[-1]
-            self._note(await self.packet())
+            self.note(await self.packet())
 
     async def packet(self) -> str:
         """The next packet but pings, which are answered."""
@@ -89,7 +105,7 @@ class Client:
         """Wait for the end; returns the close code and its reason."""
         try:
             while True:
-                self._note(await self.packet())
+                self.note(await self.packet())
         except ConnectionClosed:
             return self.socket.close_code, self.socket.close_reason or ""
 
@@ -101,7 +117,8 @@ class Client:
         """The payloads of events that came so far."""
         return [payload for name, payload in self.events if name in names]
 
-    def _note(self, packet: str) -> None:
+    def note(self, packet: str) -> None:
+        """Keep what a packet tells."""
         if packet.startswith("42"):
             name, payload = json.loads(packet[2:])
             self.events.append((name, payload))

@@ -19,17 +19,13 @@ from wslive.server.context import Context
 from wslive.server.node import LiveRoom
 from wslive.socketio.authors import Authors
 from wslive.socketio.guest import Guest
-from wslive.socketio.handler import ClientHandler, engine_handler
+from wslive.socketio.handler import MAX_PAYLOAD_BYTES, ClientHandler, engine_handler
 from wslive.socketio.identity import identify, recovery
 from wslive.socketio.packets import EMITTED, Emitted, packet_class
 from wslive.socketio.transport import Transport
 from wslive.wire.close_codes import CloseCode
 
 logger = logging.getLogger("wslive.socketio")
-
-MAX_PAYLOAD_BYTES = 60 * 1024
-"""The largest request of a polling client, and the largest message: a client sends several events with one request.
-Below what a server of ours takes as a body."""
 
 PING_TIMEOUT_S = 20.0
 
@@ -111,7 +107,8 @@ class Gateway:
 
     async def close(self) -> None:
         """End the upkeep of connections."""
-        await self._sio.shutdown()
+        if self._engine.service_task_handle is not None:  # nobody came, or it was closed before
+            await self._sio.shutdown()
 
     # ── connections ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -127,6 +124,7 @@ class Gateway:
         transport = self.transports.pop(id, None)
         if transport is not None:
             self.context.disconnected(transport)
+            transport.ended()
             for guest in [g for g in self._guests.values() if g.transport is transport]:
                 self._lost(guest.sid)
 
@@ -137,7 +135,8 @@ class Gateway:
         try:
             guest = await self._let_in(sid, transport, environ, auth)
         except RefusedByRoom as refused:
-            if isinstance(refused, TemporarilyUnavailable):  # official clients come back only if the connection ends
+            if isinstance(refused, TemporarilyUnavailable):
+                # Who is refused stays away; who is cut off comes back.
                 transport.close(CloseCode.STORE_TROUBLE)
             raise Refusal(refused.message, {"code": refused.code, "message": refused.message}) from None
         except Exception:

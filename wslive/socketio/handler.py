@@ -6,7 +6,9 @@ own look at the Origin is switched off, since it knows one list and not the rest
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,12 +19,25 @@ from wslive.server.handshake import turn_away, turned_away
 from wslive.server.http import Handler
 from wslive.server.origins import refusal_of
 from wslive.socketio.identity import COOKIE, kept_cookie, new_secret
+from wslive.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
     from wslive.server.context import Context
     from wslive.socketio.gateway import Gateway
 
+logger = logging.getLogger("wslive.socketio")
+
 COOKIE_DAYS = 30
+
+MAX_PAYLOAD_BYTES = 60 * 1024
+"""The largest request of a polling client, and the largest message: a client sends several events with one request.
+Below what a server of ours takes as a body."""
+
+ENGINE_PACKETS = frozenset("123456")
+"""What a client's messages begin with: close, ping, pong, message, upgrade, nothing."""
+
+MAX_UNREAD = 64
+"""Messages of one WebSocket that wait to be worked off."""
 
 OTHER_VERSION = (
     "This server speaks the protocol of Socket.IO 3 and 4 (Engine.IO 4). Use socket.io-client 4, or python-socketio 5."
@@ -45,6 +60,8 @@ def engine_handler(gateway: Gateway, sio: Any) -> type[RequestHandler]:
 
         def prepare(self) -> None:
             """Admit or refuse a request."""
+            # The driver reads on however slowly what came is worked off; a full queue makes the sender wait.
+            self.receive_queue: asyncio.Queue[str | bytes | None] = asyncio.Queue(MAX_UNREAD)
             engine_id = self.get_query_argument("sid", None)
             self.transport = gateway.transports.get(engine_id)
             if engine_id is None:
@@ -58,6 +75,10 @@ def engine_handler(gateway: Gateway, sio: Any) -> type[RequestHandler]:
             if self.request.method == "OPTIONS":
                 self.set_status(204)
                 self.finish()
+            elif len(self.request.body) > MAX_PAYLOAD_BYTES:
+                turn_away(self, 413, f"At most {MAX_PAYLOAD_BYTES} bytes a request.")
+                if self.transport is not None:
+                    self.transport.close(CloseCode.FRAME_TOO_BIG)
             elif self.get_query_argument("j", None) is not None:
                 # A page of any site may include a script, without an Origin: that way in stays closed.
                 turn_away(self, 400, "This server sends no JSONP.")
@@ -92,7 +113,26 @@ def engine_handler(gateway: Gateway, sio: Any) -> type[RequestHandler]:
             self.set_nodelay(True)
             if self.transport is not None:
                 self.transport.websocket = self
-            await super().open(*args, **kwargs)
+            self._serving = asyncio.ensure_future(sio.eio.handle_request(self))
+            self._serving.add_done_callback(self._served)
+
+        def _served(self, serving: asyncio.Future[Any]) -> None:
+            if not serving.cancelled() and serving.exception() is not None:
+                logger.error("a connection of a Socket.IO client failed", exc_info=serving.exception())
+                self.close(CloseCode.PROTOCOL_ERROR, CloseCode.PROTOCOL_ERROR.sentence)
+
+        async def on_message(self, message: str | bytes) -> None:
+            """Something came. What is not even Engine.IO ends the connection, as the official server does."""
+            if len(message) > MAX_PAYLOAD_BYTES:
+                self.close(CloseCode.FRAME_TOO_BIG, CloseCode.FRAME_TOO_BIG.sentence)
+            elif isinstance(message, str) and message[:1] not in ENGINE_PACKETS:
+                self.close(CloseCode.PROTOCOL_ERROR, CloseCode.PROTOCOL_ERROR.sentence)
+            else:
+                await self.receive_queue.put(message)
+
+        def on_close(self) -> None:
+            """The socket is gone: what came before is worked off, then the end is."""
+            self._ending = asyncio.ensure_future(self.receive_queue.put(None))
 
         def write_message(self, message: str | bytes, binary: bool = False) -> Any:
             """Send, and count what has not left yet."""

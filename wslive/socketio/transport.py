@@ -17,6 +17,9 @@ from engineio.packet import MESSAGE, Packet
 
 from wslive.wire.close_codes import CloseCode
 
+FAREWELL_S = 1.0
+"""How long the last packets of a polling connection can be polled for."""
+
 
 class Transport:
     """One Engine.IO connection, as a server's context knows its connections.
@@ -107,7 +110,19 @@ class Transport:
             self.websocket.cut()
         self._end()
 
+    def ended(self) -> None:
+        """It is over. A moment later what nobody polled for is dropped: python-engineio waits for it to be taken."""
+        socket = self._engine.sockets.get(self.id)
+        if socket is not None:
+            asyncio.get_running_loop().call_later(FAREWELL_S, _drop, socket.queue)
+
     def _end(self) -> None:
         socket = self._engine.sockets.get(self.id)
         if socket is not None:
             self._engine.start_background_task(socket.close, wait=False)
+
+
+def _drop(queue: asyncio.Queue[Any]) -> None:
+    while not queue.empty():
+        queue.get_nowait()
+        queue.task_done()
