@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec, TypeVar, 
 
 from wslive.client.connection import Status
 from wslive.client.http import fetch_json
-from wslive.core.errors import CodeNeedsServer, InvalidToken, NotConnected, Refused, RoomUnavailable, WrongHostKey
+from wslive.core.errors import (
+    CodeNeedsServer,
+    HostingNotAllowed,
+    InvalidToken,
+    NotConnected,
+    Refused,
+    RoomUnavailable,
+    WrongHostKey,
+)
 from wslive.core.roles import Role
 from wslive.core.text import MAX_TITLE_CHARS, clean
 from wslive.notebook import keys, local_server

@@ -1,0 +1,171 @@
+"""The same rooms in Notebook 7, in Voilà, and with the kernel that Binder locks."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.end_to_end.browser import HUB, Pages, wait_for_chart
+from tests.end_to_end.lab import Lab, Notebook
+from tests.end_to_end.own_rooms import POLL
+
+HOST = """\
+import wslive
+room = wslive.host({title!r}, audience="network")
+room"""
+ADDRESS = "--ServerApp.allow_remote_access=True"
+OLD_KERNEL = "7.0.1"
+"""What repo2docker locks."""
+
+
+class Notebook7(Lab):
+    """A `jupyter notebook`."""
+
+    program: ClassVar = ("notebook", "--expose-app-in-browser")
+
+
+@pytest.fixture(scope="module")
+def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with Notebook7(tmp_path_factory.mktemp("frontends") / "user", options=[ADDRESS]) as running:
+        yield running
+
+
+@pytest.fixture
+def pages(new_page: Pages) -> Iterator[Pages]:
+    """Opens pages, and overlooks one mistake of Notebook 7 itself, which any notebook in it shows."""
+    yield new_page
+    for _, watch in new_page.opened:
+        watch.errors[:] = [e for e in watch.errors if e != "Cannot read properties of undefined (reading 'schema')"]
+
+
+@pytest.fixture(scope="module")
+def old_kernel(notebook7: Lab, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The name of a kernel like Binder's."""
+    folder = tmp_path_factory.mktemp("old") / "packages"
+    wanted = f"ipykernel=={OLD_KERNEL}"
+    install = ["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target", str(folder), wanted]
+    subprocess.run([sys.executable, "-m", "pip", *install], check=True, capture_output=True)
+    spec = Path(notebook7.env["JUPYTER_DATA_DIR"]) / "kernels" / "old"
+    spec.mkdir(parents=True)
+    kernel = {
+        "argv": [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "display_name": "As on Binder",
+        "language": "python",
+        "env": {"PYTHONPATH": str(folder)},
+    }
+    (spec / "kernel.json").write_text(json.dumps(kernel))
+    return "old"
+
+
+def opened(server: Lab, page: Page, path: str) -> Notebook:
+    page.goto(server.url(path).replace("127.0.0.1", HUB))
+    notebook = Notebook(page)
+    notebook.wait_ready()
+    return notebook
+
+
+def joined(phone: Page, link: str) -> Page:
+    phone.goto(link)
+    phone.get_by_label("Your name").fill("Ada")
+    phone.get_by_role("button", name="Join").click()
+    return phone
+
+
+def vote(phone: Page, option: str) -> None:
+    button = phone.get_by_role("button", name=option)
+    button.click()
+    expect(button).to_have_attribute("data-phase", "counted")
+
+
+def link_of(host: Notebook) -> str:
+    link = host.output(0).locator("a.wslive-link")
+    expect(link).to_have_attribute("href", re.compile(HUB))
+    return str(link.get_attribute("href"))
+
+
+@pytest.mark.parametrize("busy", ["import time; time.sleep(600)", "import asyncio; await asyncio.sleep(600)"])
+def test_notebook_7_shows_the_same_live_chart_while_its_kernel_is_busy(notebook7: Lab, pages: Pages, busy: str) -> None:
+    title = "classic-" + busy.split()[1][:4]
+    notebook7.write_notebook(f"{title}.ipynb", [HOST.format(title=title), POLL])
+    host = opened(notebook7, pages(hosts=[HUB]), f"notebooks/{title}.ipynb")
+    host.run_all()
+    host.wait_for_chart(1, [0, 0, 0])
+    phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link_of(host))
+    host.start_cell(host.append(busy))
+    host.wait_kernel("busy")
+    vote(phone, "heap")
+    host.wait_for_chart(1, [0, 0, 1])
+    host.output(1).get_by_role("button", name="Close poll").click()
+    expect(host.output(1).get_by_role("button", name="Reopen")).to_be_visible()
+    notebook7.shut_down_kernels()
+
+
+def test_the_kernel_that_binder_locks_does_all_the_same(notebook7: Lab, pages: Pages, old_kernel: str) -> None:
+    path = notebook7.write_notebook("old.ipynb", [HOST.format(title="old"), POLL])
+    path.write_text(path.read_text().replace('"name": "python3"', f'"name": "{old_kernel}"'))
+    host = opened(notebook7, pages(hosts=[HUB]), "notebooks/old.ipynb")
+    host.run_all()
+    assert host.run("import ipykernel; print(ipykernel.__version__)").strip() == OLD_KERNEL
+    phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link_of(host))
+    host.start_cell(host.append("import time; time.sleep(600)"))
+    host.wait_kernel("busy")
+    vote(phone, "quick")
+    host.wait_for_chart(1, [1, 0, 0])
+    notebook7.shut_down_kernels()
+
+
+def test_voila_shows_a_room_live_and_does_not_host_one(notebook7: Lab, pages: Pages) -> None:
+    notebook7.write_notebook("stage.ipynb", [HOST.format(title="stage"), POLL])
+    host = opened(notebook7, pages(hosts=[HUB]), "notebooks/stage.ipynb")
+    host.run_all()
+    link = link_of(host)
+    code = link.rsplit("/", 1)[1]
+    hosting = "try:\n    wslive.host('Mine')\nexcept wslive.errors.HostingNotAllowed as refused:\n    print(refused)"
+    watching = f"import wslive\nseen = wslive.watch({code!r})\nseen.widget"
+    notebook7.write_notebook("dashboard.ipynb", [watching, hosting])
+
+    # Voilà's own page asks elsewhere for a font and its mathematics. It gets neither, and wslive wants nothing there.
+    asked = pages.watch(dashboard := pages(hosts=[HUB])).off_host
+    dashboard.route(lambda url: urlsplit(url).hostname != HUB, lambda route: route.abort())
+    dashboard.goto(notebook7.url("voila/render/dashboard.ipynb").replace("127.0.0.1", HUB))
+    expect(dashboard.get_by_text("Voilà runs this notebook once for each visitor")).to_be_visible(timeout=60_000)
+    expect(dashboard.get_by_text("wslive.watch(link)")).to_be_visible()
+    wait_for_chart(dashboard, [0, 0, 0])
+    phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link)
+    vote(phone, "merge")
+    wait_for_chart(dashboard, [0, 1, 0])
+    assert [url for url in asked if "fontawesome" not in url.lower() and "mathjax" not in url.lower()] == []
+    asked.clear()
+    notebook7.shut_down_kernels()
+
+
+def test_a_page_made_by_nbconvert_shows_the_final_chart_offline(notebook7: Lab, chromium: Browser) -> None:
+    cells = [
+        "import wslive\nroom = wslive.host('Converted')",
+        POLL,
+        "me = wslive.join(room.link, name='Ada')\nme.vote('merge')",
+        "poll.close()\npoll",
+        "room",
+    ]
+    path = notebook7.write_notebook("converted.ipynb", cells)
+    options = ["--execute", "--to", "html", "--ExecutePreprocessor.store_widget_state=False"]
+    subprocess.run(
+        [sys.executable, "-m", "nbconvert", *options, str(path)], env=notebook7.env, check=True, capture_output=True
+    )
+    # nbconvert's own template asks for scripts that are not there: what is seen has to do without.
+    page = chromium.new_context(offline=True).new_page()
+    page.goto(path.with_suffix(".html").as_uri())
+    shown = page.locator(".jp-OutputArea-output", has_text="Which sort is stable?")
+    expect(shown).to_have_count(3)  # the poll when it was asked, when it was closed, and in its room
+    for output in shown.all():
+        expect(output.locator("tr", has_text="merge")).to_contain_text("1")
+        expect(output.locator("tr", has_text="merge").locator("svg")).to_be_visible()
+        assert "Ada" not in output.inner_text()
+    page.context.close()
