@@ -276,6 +276,32 @@ def test_formulas_are_drawn_as_mathml(hall: Hall, new_page: Pages) -> None:
     assert page.locator("math").first.evaluate("e => e.namespaceURI") == "http://www.w3.org/1998/Math/MathML"
 
 
+ROOTS = ["$\\sqrt{x+1}$", "$\\sqrt[3]{x}$"]
+
+
+def test_roots_are_drawn_with_their_sign(hall: Hall, new_page: Pages) -> None:
+    hall.poll("Which?", ROOTS)
+    page = enter(new_page, hall)
+    roots = page.locator(".wslive-option :is(msqrt, mroot)")
+    expect(roots).to_have_count(2)
+    # The radicand starts where the sign ends.
+    signs_px = roots.evaluate_all(
+        "found => found.map(e => e.firstChild.getBoundingClientRect().left - e.getBoundingClientRect().left)"
+    )
+    assert min(signs_px) > 4
+
+
+def test_where_a_browser_draws_no_roots_they_are_written(hall: Hall, new_page: Pages) -> None:
+    hall.poll("Which?", [*ROOTS, "$x^2$"])
+    page = new_page(viewport=PHONE)
+    rootless = "\nmsqrt { display: block; }"  # so laid out, it has no sign
+    page.route("**/style.css", lambda route: route.fulfill(response=(r := route.fetch()), body=r.text() + rootless))
+    page.goto(hall.link)
+    page.get_by_role("button", name="Join").click()
+    expect(page.locator(".wslive-option-text")).to_have_text(["√(x + 1)", "³√(x)", "x2"])
+    expect(page.locator(".wslive-option math")).to_have_count(1)
+
+
 # ── connections that fail ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -98,8 +98,25 @@ export function plain(pieces, plainText) {
   return pieces ? pieces.map((piece) => piece.text ?? piece.plain ?? "").join("") : plainText;
 }
 
+/** Whether the fonts here draw a root: Chromium leaves the radical out where the first one has no such glyph. */
+function drawsRoots() {
+  if (rootsDrawn !== null) return rootsDrawn;
+  const root = document.createElementNS(MATHML, "msqrt");
+  const math = document.createElementNS(MATHML, "math");
+  root.append(Object.assign(document.createElementNS(MATHML, "mn"), { textContent: "2" }));
+  math.append(root);
+  const probe = h("div.wslive-cell.wslive-spoken", {}, math);
+  document.body.append(probe);
+  rootsDrawn = root.firstChild.getBoundingClientRect().left > root.getBoundingClientRect().left + 1;
+  probe.remove();
+  return rootsDrawn;
+}
+
+let rootsDrawn = null;
+
 function mathNode(piece) {
   if (typeof piece.mathml !== "string") return document.createTextNode(piece.text ?? "");
+  if (/<m(sqrt|root)/.test(piece.mathml) && !drawsRoots()) return document.createTextNode(piece.plain ?? "");
   const parsed = new DOMParser().parseFromString(piece.mathml, "application/xml");
   const made = parsed.querySelector("parsererror") ? null : allowed(parsed.documentElement);
   return made ?? document.createTextNode(piece.plain ?? "");
