@@ -102,7 +102,7 @@ class Gateway:
         script = {"context": self.context, "file": self._client_file}
         return [
             (r"/socket\.io/socket\.io(?:\.min)?\.js", ClientHandler, script),
-            (r"/socket\.io/", engine_handler(self, self._sio)),
+            (r"/socket\.io/", engine_handler(self.context, self.transports, self._sio)),
         ]
 
     async def close(self) -> None:

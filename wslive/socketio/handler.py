@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from socketio import get_tornado_handler
 from tornado.web import RequestHandler
 
+from wslive.server.context import Context
 from wslive.server.handshake import turn_away, turned_away
 from wslive.server.http import Handler
 from wslive.server.origins import refusal_of
 from wslive.socketio.identity import COOKIE, kept_cookie, new_secret
+from wslive.socketio.transport import Transport
 from wslive.wire.close_codes import CloseCode
-
-if TYPE_CHECKING:
-    from wslive.server.context import Context
-    from wslive.socketio.gateway import Gateway
 
 logger = logging.getLogger("wslive.socketio")
 
@@ -48,8 +47,8 @@ NO_CLIENT = (
 )
 
 
-def engine_handler(gateway: Gateway, sio: Any) -> type[RequestHandler]:
-    """The handler of `/socket.io/`, made for one gateway."""
+def engine_handler(context: Context, transports: Mapping[str | None, Transport], sio: Any) -> type[RequestHandler]:
+    """The handler of `/socket.io/`, made for one server; `transports` are its open connections."""
     base: Any = get_tornado_handler(sio)
 
     class EngineHandler(base):  # type: ignore[misc]
@@ -63,11 +62,11 @@ def engine_handler(gateway: Gateway, sio: Any) -> type[RequestHandler]:
             # The driver reads on however slowly what came is worked off; a full queue makes the sender wait.
             self.receive_queue: asyncio.Queue[str | bytes | None] = asyncio.Queue(MAX_UNREAD)
             engine_id = self.get_query_argument("sid", None)
-            self.transport = gateway.transports.get(engine_id)
+            self.transport = transports.get(engine_id)
             if engine_id is None:
-                refused = turned_away(self, gateway.context)
+                refused = turned_away(self, context)
             else:
-                refused = _is_elsewhere(self, gateway.context)
+                refused = _is_elsewhere(self, context)
             if refused:
                 return
             self.set_header("Cache-Control", "no-store")
