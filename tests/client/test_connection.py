@@ -8,7 +8,7 @@ from websockets.asyncio.client import connect as websocket
 from websockets.asyncio.server import serve
 from websockets.typing import Subprotocol
 
-from tests.client.rooms import Hall, Wire, texts
+from tests.client.rooms import Hall, Never, Wire, texts
 from wslive.client.connection import Connection, Status
 from wslive.core.errors import (
     BadCommand,
@@ -220,6 +220,49 @@ async def test_a_command_given_while_away_is_counted_once_after_coming_back(hall
         await ada.command(hall.CHAT, "say", {"text": "once"})
         assert texts(ada) == ["once"]
         await ada.close()
+
+
+async def away(hall: Hall, wire: Wire) -> Connection:
+    """Somebody whose next try is due tomorrow."""
+    gone = asyncio.Event()
+    ada = await hall.join(
+        "Ada", wire.url, rng=Never(), on_status=lambda status: gone.set() if status is Status.AWAY else None
+    )
+    wire.cut()
+    await gone.wait()
+    return ada
+
+
+async def test_a_command_given_while_away_does_not_wait_for_the_next_try(hall: Hall):
+    async with Wire(hall.server.port) as wire:
+        ada = await away(hall, wire)
+        await ada.command(hall.CHAT, "say", {"text": "now"})
+        assert (ada.status, texts(ada)) == (Status.LIVE, ["now"])
+        await ada.close()
+
+
+async def test_waiting_for_a_change_while_away_does_not_wait_for_the_next_try(hall: Hall):
+    ben = await hall.join("Ben")
+    async with Wire(hall.server.port) as wire:
+        ada = await away(hall, wire)
+        await ben.command(hall.CHAT, "say", {"text": "missed"})
+        assert await ada.changed(lambda view: texts(ada), timeout_s=10) == ["missed"]
+        await ada.close()
+
+
+async def test_retrying_now_returns_once_it_is_known_what_came_of_it(hall: Hall):
+    async with Wire(hall.server.port) as wire:
+        ada = await away(hall, wire)
+        tries = wire.accepted
+        await ada.retry_now(10)
+        assert (ada.status, wire.accepted) == (Status.LIVE, tries + 1)
+        await ada.retry_now(10)  # nothing to do
+        assert wire.accepted == tries + 1
+        ada = await away(hall, wire)
+    await ada.retry_now(10)  # nobody listens there any more
+    assert ada.status is Status.AWAY
+    assert "connection refused" in str(ada.last_error)
+    await ada.close()
 
 
 async def test_a_command_whose_ack_was_lost_is_counted_once(hall: Hall):

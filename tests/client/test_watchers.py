@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from wslive.client.watchers import Watchers
+from wslive.client.watchers import Watchers, tell
 from wslive.core.errors import ConnectionEnded
 
 
@@ -51,3 +51,12 @@ async def test_the_end_is_told_to_all():
     for task in waiting:
         with pytest.raises(ConnectionEnded):
             await task
+
+
+def test_a_mistake_in_what_is_called_is_logged_and_goes_no_further(caplog: pytest.LogCaptureFixture):
+    told: list[int] = []
+    tell(None, 1)
+    tell(told.append, 2)
+    tell(told.append, 3, 4)
+    assert told == [2]
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [TypeError]

@@ -4,9 +4,13 @@ import time
 import pytest
 
 import wslive
+from tests.client.rooms import Never
 from tests.notebook.conftest import ServerThread
+from wslive.client.backoff import Backoff
 from wslive.client.connection import Status
-from wslive.core.errors import ConnectionEnded, Unconfirmed
+from wslive.client.link import Down
+from wslive.core.errors import ConnectionEnded, NotConnected, Unconfirmed
+from wslive.notebook.calls import look
 from wslive.notebook.live import StaleWarning, count, shown_time
 
 
@@ -28,6 +32,21 @@ def test_a_tally_read_without_a_connection_warns_with_its_age(monkeypatch: pytes
     room.close()
     with pytest.raises(ConnectionEnded):
         poll.close()
+
+
+def test_a_reading_while_away_comes_back_first(server: str) -> None:
+    room = wslive.host("Sorting 101")
+    poll = room.poll("Which?", ["a", "b"])
+    away = threading.Event()
+    room.reactions.add(
+        "away", lambda: room.connection.status is Status.AWAY and away.set(), lambda: room.connection.status
+    )
+    link = room.connection._link
+    link._backoff = Backoff(Never())
+    look(lambda: link.drop(Down(NotConnected("The network is gone."))))
+    assert away.wait(20)
+    assert poll.tally() == {"a": 0, "b": 0}  # a warning that this is old would be an error
+    assert room.connection.status is Status.LIVE
 
 
 def test_the_same_part_of_a_room_is_the_same_object(server: str) -> None:

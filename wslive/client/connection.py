@@ -3,9 +3,10 @@
     connecting ──welcome──▶ live ──socket lost──▶ away ──welcome──▶ live …
                               └──final close code, refused hello, close()──▶ ended
 
-While away it tries again with full jitter (`link`, `backoff`), says where its replica stands, and is brought to the
-head. What was asked and not answered is kept (`requests`) and sent again with the same refs after each welcome, so a
-command counts once however often it travels. Whoever watches is called once per turn of the loop.
+While away it tries again with full jitter (`link`, `backoff`), and at once when somebody asks or waits for something;
+it says where its replica stands, and is brought to the head. What was asked and not answered is kept (`requests`) and
+sent again with the same refs after each welcome, so a command counts once however often it travels. Whoever watches is
+called once per turn of the loop.
 
 Everything here belongs to the loop that `open` is called on. From other threads go through `background`.
 """
@@ -13,7 +14,6 @@ Everything here belongs to the loop that `open` is called on. From other threads
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 from wslive.client.link import RETRY_AFTER_S, Down, Link
 from wslive.client.replica import Replica
 from wslive.client.requests import Request, Requests, new_ref, raw
-from wslive.client.watchers import Watchers
+from wslive.client.watchers import Watchers, tell
 from wslive.core.errors import (
     BadCommand,
     ConnectionEnded,
@@ -37,8 +37,6 @@ from wslive.core.roles import Role
 from wslive.core.view import View
 from wslive.wire import codec, messages
 from wslive.wire.messages import MAX_FRAME_BYTES, Presence
-
-log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 
@@ -194,6 +192,7 @@ class Connection:
         request = self._requests.get(ref)
         if request is None:
             request = self._ask(ref, messages.Command(ref, activity, kind, raw(body)))
+        self._hurry()
         try:
             async with asyncio.timeout(timeout_s):
                 return int(await asyncio.shield(request.answer))
@@ -235,7 +234,13 @@ class Connection:
             return found
         if self.status is Status.ENDED:
             raise self._ended()
+        self._hurry()
         return await self._watchers.wait(predicate, timeout_s)
+
+    async def retry_now(self, timeout_s: float) -> None:
+        """While away, try again now; return once that has led to something, after `timeout_s` seconds at the latest."""
+        if (outcome := self._hurry()) is not None:
+            await asyncio.wait([outcome], timeout=timeout_s)
 
     @property
     def unanswered(self) -> int:
@@ -255,7 +260,11 @@ class Connection:
         self._link.send(frame)
         return request
 
+    def _hurry(self) -> asyncio.Future[None] | None:
+        return self._link.hurry() if self.status is Status.AWAY else None
+
     async def _answer(self, request: Request) -> Any:
+        self._hurry()
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT_S):
                 return await asyncio.shield(request.answer)
@@ -375,22 +384,13 @@ class Connection:
         self._flush_is_due = False
         self._requests.shown(self.replica.offset)
         self._watchers.look(self.replica.view)
-        self._call(self._on_change)
+        tell(self._on_change)
 
     def _set_status(self, status: Status) -> None:
         if status is not self.status:
             self.status = status
-            self._call(self._on_status, status)
+            tell(self._on_status, status)
 
     def _set_presence(self, presence: Presence) -> None:
         self.presence = presence
-        self._call(self._on_presence, presence)
-
-    def _call(self, callback: Callable[..., None] | None, *args: object) -> None:
-        if callback is None:
-            return
-        try:
-            callback(*args)
-        except Exception:
-            # A callback's mistake must not take the connection with it.
-            log.exception("a callback of the connection to room %s failed", self.code)
+        tell(self._on_presence, presence)

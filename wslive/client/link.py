@@ -2,13 +2,15 @@
 
 Each socket is opened, hello is said, and what comes goes to `on_message`, first of all the `welcome`. When a socket is
 lost, or none could be opened, `on_down` hears why and decides whether to come back; the next try waits for the backoff,
-for the server's `bye`, or as long as a refusal asks. Frames are handled in the socket's own callback: a flood of them
-makes no tasks.
+for the server's `bye`, or as long as a refusal asks, but not for the first two once somebody wants something (`hurry`:
+what `online`, a look at the page and its button are to a browser). Frames are handled in the socket's own callback: a
+flood of them makes no tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -38,6 +40,8 @@ CONNECT_TIMEOUT_S = 10.0
 WELCOME_TIMEOUT_S = 10.0
 RETRY_AFTER_S = 1.0
 """When a refusal that time may cure names no time of its own."""
+LEAST_PAUSE_S = 0.5
+"""Between two tries, however many people hurry: a loop that reads must not knock in every turn."""
 
 
 class Down(msgspec.Struct, frozen=True):
@@ -92,14 +96,25 @@ class Link:
         self._backoff = Backoff(rng)
         self._socket: Socket | None = None
         self._cause: Down | None = None
+        self._hurried = asyncio.Event()
+        self._outcome: asyncio.Future[None] | None = None
 
     async def run(self) -> None:
         """Stay connected until `on_down` says no. Cancelling closes the socket."""
         while True:
             down = await self._one_socket()
-            if not self._on_down(down):
+            goes_on = self._on_down(down)
+            self._is_decided()
+            if not goes_on:
                 return
-            await asyncio.sleep(max(self._backoff.delay_s(down.spread_s), down.retry_after_s))
+            await self._pause(down)
+
+    def hurry(self) -> asyncio.Future[None]:
+        """Make the next try now instead of when it is due; the future is done once that try has led to something."""
+        self._hurried.set()
+        if self._outcome is None:
+            self._outcome = asyncio.get_running_loop().create_future()
+        return self._outcome
 
     def send(self, frame: bytes) -> None:
         """Send a frame, if the link is live."""
@@ -111,6 +126,21 @@ class Link:
         self._cause = self._cause or down
         if self._socket is not None:
             self._socket.drop()
+
+    async def _pause(self, down: Down) -> None:
+        """Wait until the next try is due, or somebody hurries."""
+        loop = asyncio.get_running_loop()
+        earliest_s = loop.time() + max(LEAST_PAUSE_S, down.retry_after_s)
+        self._hurried.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(self._backoff.delay_s(down.spread_s), down.retry_after_s)):
+                await self._hurried.wait()
+                await asyncio.sleep(earliest_s - loop.time())
+
+    def _is_decided(self) -> None:
+        outcome, self._outcome = self._outcome, None
+        if outcome is not None and not outcome.done():
+            outcome.set_result(None)
 
     async def _one_socket(self) -> Down:
         """Open a socket, say hello, and wait for its end."""
@@ -165,6 +195,8 @@ class Link:
             log.info("%s: %s; resuming", self.server, gap)
             self.is_live = False
             self.drop(Down(NotConnected("The view fell behind and is being brought up to date.")))
+        if self.is_live:
+            self._is_decided()
 
 
 def _refused_hello(message: messages.Refused) -> Down:

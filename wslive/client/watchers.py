@@ -1,12 +1,15 @@
-"""Those who wait until a view fulfils a condition."""
+"""Those who are told of a connection: they wait until a view fulfils a condition, or left a function to call."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from wslive.core.view import View
+
+log = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 
@@ -50,3 +53,13 @@ class Watchers:
         for waiter in self._waiting:
             if not waiter.done():
                 waiter.set_exception(error)
+
+
+def tell(callback: Callable[..., None] | None, *args: object) -> None:
+    """Call what somebody left; a mistake in it must not take the connection with it."""
+    if callback is None:
+        return
+    try:
+        callback(*args)
+    except Exception:
+        log.exception("a callback of a connection failed")

@@ -9,17 +9,20 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from wslive.client.background import background
 from wslive.client.connection import Connection, Status
 from wslive.client.http import fetch
 from wslive.core.roles import Role
 from wslive.core.view import View
-from wslive.notebook.calls import HasAio, look
+from wslive.notebook.calls import HasAio, look, run
 from wslive.notebook.reactions import Reactions
 from wslive.notebook.said import line_ref
 
 ResultT = TypeVar("ResultT")
 
 TIMEOUT_S = 10.0
+READ_WAIT_S = 1.0
+"""How long reading waits for the connection to come back, before it gives what there is."""
 
 
 class StaleWarning(UserWarning):
@@ -57,10 +60,14 @@ class Live(HasAio):
     def read(self, take: Callable[[View], ResultT]) -> ResultT:
         """Read the view between two of its changes; `take` must copy what it returns.
 
+        While there is no connection, the next try is made now instead of when it is due.
+
         Warns:
             StaleWarning: There is no connection, so the view is as old as the warning says.
         """
         connection = self.connection
+        if connection.status is Status.AWAY and not background().is_current:
+            run(connection.retry_now(READ_WAIT_S))
         since = connection.away_since
         if since is not None and connection.status in (Status.AWAY, Status.ENDED):
             at = time.strftime("%H:%M:%S", time.localtime(since))
