@@ -35,7 +35,17 @@ def test_the_wheel_has_every_file_of_the_package_and_the_notebooks(wheel: zipfil
     assert "01_host.ipynb" in notebooks
     expected = {f"wslive/{name}" for name in files_below(ROOT / "wslive")}
     expected |= {f"wslive/notebooks/{name}" for name in notebooks}
-    assert {name for name in wheel.namelist() if ".dist-info/" not in name} == expected
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    assert {name for name in names if ".data/" not in name} == expected
+
+
+def test_the_wheel_brings_what_jupyter_looks_for_in_its_own_folders(wheel: zipfile.ZipFile) -> None:
+    data = {name.partition(".data/data/")[2]: name for name in wheel.namelist() if ".data/data/" in name}
+    labextension = ROOT / "wslive" / "notebook" / "labextension"
+    expected = {f"share/jupyter/labextensions/wslive/{name}" for name in files_below(labextension)}
+    switch = "etc/jupyter/jupyter_server_config.d/wslive.json"
+    assert set(data) == {*expected, switch}
+    assert wheel.read(data[switch]) == (ROOT / "wslive" / "extension" / "jupyter_server_config.json").read_bytes()
 
 
 def test_the_wheel_has_the_two_programs_and_the_licence(wheel: zipfile.ZipFile) -> None:

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from traitlets import TraitError
 
-from wslive.extension import _jupyter_server_extension_points
 from wslive.extension.app import WSLive
-from wslive.extension.handlers import Mount
+from wslive.extension.mount import Mount
 from wslive.server.settings import ServerSettings
 
 
@@ -23,10 +22,6 @@ def extension(serverapp: SimpleNamespace, **traits: Any) -> WSLive:
     made.serverapp = serverapp  # type: ignore[assignment]
     made._mount = Mount("/user/ada/wslive", made.log)
     return made
-
-
-def test_jupyter_finds_the_extension() -> None:
-    assert _jupyter_server_extension_points() == [{"module": "wslive.extension", "app": WSLive}]
 
 
 @pytest.mark.parametrize(

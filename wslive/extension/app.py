@@ -17,8 +17,9 @@ from traitlets import Bool, Dict, Enum, TraitError, Unicode, default, validate
 
 from wslive.core.errors import WsliveError
 from wslive.eventlog.sqlite import SqliteLog
+from wslive.extension import handlers
 from wslive.extension.audience import ALLOWED, Allowed, Audience, clamped
-from wslive.extension.handlers import Mount, WithoutCodes, claimed_by, routes
+from wslive.extension.mount import Mount, WithoutCodes, claimed_by
 from wslive.server import discovery
 from wslive.server.app import Server
 from wslive.server.network import EVERYWHERE, addresses, base_url
@@ -74,7 +75,7 @@ class WSLive(ExtensionApp):
         requests.addFilter(WithoutCodes())
         self._mount = Mount(url_path_join(self.serverapp.base_url, "wslive"), requests)
         # Not by `self.handlers`: those take a base URL for a pattern.
-        application.add_handlers(".*$", routes(self._mount))  # type: ignore[no-untyped-call]
+        application.add_handlers(".*$", handlers.routes(self._mount))  # type: ignore[no-untyped-call]
         self.serverapp.io_loop.add_callback(self._begin)
 
     async def _begin(self) -> None:
@@ -98,7 +99,7 @@ class WSLive(ExtensionApp):
             raise WsliveError("Its settings, c.WSLive, cannot be read; the log of the Jupyter Server says why.")
         if self.serverapp.sock:
             raise WsliveError("Jupyter listens on a Unix socket, which browsers do not reach: start it with a port.")
-        module = claimed_by(self.serverapp.web_app, self._mount.path)
+        module = claimed_by(self.serverapp.web_app, self._mount.path, handlers.__name__)
         if module is not None:
             raise WsliveError(
                 f"Another extension, {module}, answers at {self._mount.path}/ too. Disable one of the two: "

@@ -13,23 +13,20 @@ when Host equals Origin.
 
 from __future__ import annotations
 
-import asyncio
-import hmac
 import logging
 import re
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
-from tornado.web import HTTPError, authenticated
+from tornado.web import authenticated
 
 from wslive.core.errors import InvalidToken, NotAllowed, TemporarilyUnavailable
-from wslive.extension.audience import Audience
+from wslive.extension.mount import Mount, as_nobody
 from wslive.server import api, http
 from wslive.server.access import check_hosting
-from wslive.server.app import MAX_MESSAGE_BYTES, Server
+from wslive.server.app import MAX_MESSAGE_BYTES
 from wslive.server.handshake import RETRY_AFTER_S, is_full, turn_away
 from wslive.server.origins import is_loopback
 from wslive.server.socket import SocketHandler
@@ -46,62 +43,6 @@ _CLOSED_PAGE = """<!doctype html>
 <p><small>You are the host? <a href="{login}">Log in to Jupyter.</a></small>
 </html>
 """
-_CODES = re.compile(r"(/r/|/rooms/)[^/?\s]+")
-
-
-class WithoutCodes(logging.Filter):
-    """Takes join codes out of Jupyter's line about a request: a log has more readers than a room."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the line."""
-        record.msg, record.args = _CODES.sub(r"\1…", record.getMessage()), ()
-        return True
-
-
-@dataclass
-class Mount:
-    """Where the rooms are, and what the handlers have to know; it is there before the store is open.
-
-    Attributes:
-        path: Below which address of Jupyter, e.g. "/user/ada/wslive".
-        log: For Jupyter's lines about requests.
-        ready: Set when `server` is there, or it is certain that it will not be.
-        trouble: Why there are no rooms, in a sentence; "" where there are.
-    """
-
-    path: str
-    log: logging.Logger
-    ready: asyncio.Event = field(default_factory=asyncio.Event)
-    trouble: str = ""
-    server: Server | None = None
-    audience: Audience | None = None
-
-    def knows(self, authorization: str) -> bool:
-        """Whether an Authorization header shows the hosting token."""
-        scheme, _, token = authorization.partition(" ")
-        if self.server is None or scheme.lower() != "bearer":
-            return False
-        return hmac.compare_digest(token.strip().encode(), self.server.hosting_token.encode())
-
-    async def recognises(self, handler: JupyterHandler) -> bool:
-        """Whether a request comes from somebody known; Jupyter's own checks are made on the way.
-
-        Raises:
-            HTTPError: Jupyter refuses the Host header.
-        """
-        if not self.knows(handler.request.headers.get("Authorization", "")):
-            await JupyterHandler.prepare(handler)
-            return handler.current_user is not None
-        # Jupyter, and a hub behind it, need not hear of a token that is not theirs.
-        _as_nobody(handler)
-        return True
-
-
-def _as_nobody(handler: JupyterHandler) -> None:
-    """Make the checks of `JupyterHandler.prepare` that do not ask who somebody is."""
-    handler.current_user = handler._jupyter_current_user = None
-    if not handler.check_host():
-        raise HTTPError(403)
 
 
 class Guarded(http.Handler, JupyterHandler):
@@ -253,7 +194,7 @@ class _Api(Guarded):
     async def prepare(self) -> None:  # type: ignore[override]
         """Look at the Host header, and at nothing that a browser sends by itself."""
         await self.mount.ready.wait()
-        _as_nobody(self)
+        as_nobody(self)
         if not self._has_rooms():
             self.refuse(TemporarilyUnavailable("There are no rooms here; the log of the Jupyter Server says why."))
 
@@ -388,20 +329,3 @@ def routes(mount: Mount) -> list[Any]:
         (rf"/api/rooms/{code}/events", EventsHandler),
     ]
     return [(here + path, handler, own) for path, handler in paths]
-
-
-def claimed_by(application: Any, path: str) -> str | None:
-    """The module of another extension whose handlers answer below `path`; None where there is none.
-
-    What answers everywhere (a redirect of slashes, "not found") claims nothing.
-    """
-    elsewhere = path + "-and-nothing-else/"
-    for rule in application.default_router.rules:
-        for inner in getattr(rule.target, "rules", ()):
-            pattern = getattr(inner.matcher, "regex", None)
-            if pattern is None or not pattern.match(f"{path}/") or pattern.match(elsewhere):
-                continue
-            module = str(getattr(inner.target, "__module__", inner.target))
-            if module != __name__:
-                return module
-    return None
