@@ -46,7 +46,10 @@ CELL = """async ([files, plotly, options, kind, id, theme]) => {
     });
     const made = lib.makeLib({
         plotly: () => lib.plotlyBySource([plotly]),
-        chart: async () => (await fetch(`${files}activities/poll/chart.json`)).json(),
+        chart: async () => {
+            const template = await (await fetch(`${files}activities/poll/chart.json`)).json();
+            return { ...(await load("activities/poll/chart.js")), template };
+        },
     });
     const model = lib.activityModel(live, { activity: id, place: "cell" });
     window.end = view.default.render({ model, el: cell, lib: made });

@@ -162,7 +162,7 @@ def test_the_end_of_the_room_is_told(hall: Hall, new_page: Pages) -> None:
 # ── one look, filled twice ────────────────────────────────────────────────────────────────────────────────────────
 
 FILLED = """async ([view, size]) => {
-    const { fill } = await import("/static/activities/poll/view.js");
+    const { fill } = await import("/static/activities/poll/chart.js");
     const lib = await import("/static/lib.js");
     const template = await (await fetch("/static/activities/poll/chart.json")).json();
     return fill(view, template, size, lib);

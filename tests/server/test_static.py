@@ -23,11 +23,11 @@ def test_files_of_the_pages_are_served_by_their_names():
         assert file.body == path.read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["poll", "chat"])
-def test_the_views_of_activities_are_served_below_their_names(kind: str):
-    file = StaticFiles().get(f"activities/{kind}/view.js")
+@pytest.mark.parametrize("name", ["poll/view.js", "poll/chart.js", "chat/view.js"])
+def test_the_scripts_of_activities_are_served_below_their_names(name: str):
+    file = StaticFiles().get(f"activities/{name}")
     assert file is not None
-    assert file.body == (PACKAGE / "activities" / kind / "view.js").read_bytes()
+    assert file.body == (PACKAGE / "activities" / name).read_bytes()
     assert file.content_type == "text/javascript; charset=utf-8"
 
 

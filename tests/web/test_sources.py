@@ -9,7 +9,7 @@ from wslive.core import math
 
 PACKAGE = Path(math.__file__).resolve().parent.parent
 WEB = PACKAGE / "web"
-VIEWS = sorted((PACKAGE / "activities").glob("*/view.js"))
+VIEWS = sorted((PACKAGE / "activities").glob("*/*.js"))
 SCRIPTS = [*sorted(WEB.glob("*.js")), *VIEWS]
 BLOBS = [WEB / "wire.js", WEB / "client.js", WEB / "lib.js", *VIEWS]
 STYLES = sorted(WEB.glob("*.css"))

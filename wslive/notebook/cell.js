@@ -14,7 +14,7 @@ export const page = (globalThis[Symbol.for("wslive.page.1")] ??= { kernels: new 
 // All addresses: a notebook that adds one of its own to ours is given no ticket of ours.
 const keyOf = ({ urls, room, actor }) => [...urls, room, actor].join(" ");
 
-export function makeCells({ wire, client, lib: library, layouts, views, styles, template }) {
+export function makeCells({ wire, client, lib: library, layouts, views, styles, chart }) {
   const tickets = new Map();
   const asking = new Map(); // key → those who wait for a ticket
   const lives = new Set();
@@ -143,7 +143,7 @@ export function makeCells({ wire, client, lib: library, layouts, views, styles, 
   function makeLib(about) {
     const fromServer = about.urls.map((url) => `${url.replace(/\/$/, "")}/static/plotly.min.js`);
     const sources = [...fromServer, () => plotlyFromKernel(kernelOf(about))];
-    return library.makeLib({ plotly: () => library.plotlyBySource(sources), chart: () => template(about) });
+    return library.makeLib({ plotly: () => library.plotlyBySource(sources), chart });
   }
 
   async function plotlyFromKernel(kernel) {
@@ -167,11 +167,12 @@ export async function loadFrom(files) {
     ["wire", "client", "lib", "layouts"].map((name) => import(`${files}${name}.js`)),
   );
   const kinds = ["poll", "chat"];
+  const { fill } = await import(`${files}activities/poll/chart.js`);
   const found = await Promise.all(kinds.map((kind) => import(`${files}activities/${kind}/view.js`)));
   const views = Object.fromEntries(kinds.map((kind, i) => [kind, found[i].default]));
   const styles = (await Promise.all(["style.css", "poll.css", "chat.css", "cell.css"].map(text))).join("\n");
-  const template = text("activities/poll/chart.json").then(JSON.parse);
-  const cells = makeCells({ wire, client, lib, layouts, views, styles, template: () => template });
+  const chart = text("activities/poll/chart.json").then((template) => ({ fill, template: JSON.parse(template) }));
+  const cells = makeCells({ wire, client, lib, layouts, views, styles, chart: () => chart });
   return { ...cells, describe };
 }
 

@@ -11,13 +11,13 @@ function asModule(source) {
 }
 
 async function load() {
-  const { styles, chart, views, ...files } = SOURCES;
+  const { styles, template, views, ...files } = SOURCES;
   const loaded = {};
   for (const [name, source] of Object.entries(files)) loaded[name] = await asModule(source);
   const drawn = {};
   for (const [kind, source] of Object.entries(views)) drawn[kind] = (await asModule(source)).default;
-  const { cell, wire, client, lib, layouts } = loaded;
-  const made = cell.makeCells({ wire, client, lib, layouts, views: drawn, styles, template: () => chart });
+  const { cell, wire, client, lib, layouts, chart } = loaded;
+  const made = cell.makeCells({ wire, client, lib, layouts, views: drawn, styles, chart: () => ({ ...chart, template }) });
   return { ...made, describe: cell.describe };
 }
 

@@ -54,7 +54,8 @@ def module_source() -> str:
         "layouts": (_HERE / "layouts.js").read_text("utf-8"),
         **{name: (_PACKAGE / "web" / f"{name}.js").read_text("utf-8") for name in ("wire", "client", "lib")},
         "styles": "\n".join(path.read_text("utf-8") for path in _styles()),
-        "chart": chart.TEMPLATE,
+        "chart": (_PACKAGE / "activities" / "poll" / "chart.js").read_text("utf-8"),
+        "template": chart.TEMPLATE,
         "views": {kind: view.read_text("utf-8") for kind, view in _views().items()},
     }
     return (_HERE / "widget.js").read_text("utf-8").replace("__SOURCES__", json.dumps(sources), 1)

@@ -70,8 +70,8 @@ def _source(name: str) -> bytes | None:
     # A cell that is drawn again while its kernel computes takes these from here.
     for shared in ("cell.js", "layouts.js", "cell.css"):
         files[shared] = _PACKAGE / "notebook" / shared
-    for view in (_PACKAGE / "activities").glob("*/view.js"):
-        files[f"activities/{view.parent.name}/view.js"] = view
+    for script in (_PACKAGE / "activities").glob("*/*.js"):
+        files[f"activities/{script.parent.name}/{script.name}"] = script
     found = files.get(name)
     return None if found is None else found.read_bytes()
 

@@ -217,14 +217,14 @@ async function fetched(url) {
  * The `lib` of views.
  *
  * @param options.plotly loads plotly.js: () => plotlyByScript(url) or () => plotlyBySource([url, …])
- * @param options.chart (kind) => (a promise of) the template that the activity's chart.py holds
+ * @param options.chart (kind) => (a promise of) {template, fill}: what the activity's chart.py and chart.js hold
  */
 export function makeLib({ plotly, chart }) {
-  const templates = {};
+  const charts = {};
   return {
     h, attr, text, show, list, icon, formula, plain, clock, count, percent, turnout, statusWords, announce, reducesMotion,
     plotly: () => plotlyOnce(plotly),
-    chart: (kind) => (templates[kind] ??= Promise.resolve(chart(kind))),
+    chart: (kind) => (charts[kind] ??= Promise.resolve(chart(kind))),
   };
 }
 

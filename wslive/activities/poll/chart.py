@@ -1,6 +1,6 @@
 """How a poll's tally looks as a chart, in one place: Python and the browser fill the same template.
 
-    fill(view)      bars, axes and labels as Plotly data; view.js has its twin, and a test compares what both make
+    fill(view)      bars, axes and labels as Plotly data; chart.js has its twin, and a test compares what both make
     figure(view)    the same with a title, as `poll.figure()` hands it out
 
 Bars stand upright, one for each option in the poll's order, one colour for all: the axis names the options, so colour
