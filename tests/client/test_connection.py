@@ -127,7 +127,7 @@ async def test_nobody_listening_is_told_at_once_with_what_to_do(unused_tcp_port:
     with pytest.raises(NotConnected) as told:
         await connection.open(timeout_s=60)
     assert str(told.value) == (
-        f"no wslive server answers at http://127.0.0.1:{unused_tcp_port}: connection refused. "
+        f"No wslive server answers at http://127.0.0.1:{unused_tcp_port}: connection refused. "
         "Start one with `wslive serve`, or check the address."
     )
     assert_nothing_runs()

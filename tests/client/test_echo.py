@@ -123,8 +123,16 @@ async def test_a_certificate_that_nobody_signed_is_said() -> None:
 
 
 async def test_a_server_without_tls_is_said(server: Server) -> None:
-    sentence = await why_not(f"https{server.url[4:]}", 0.5)
-    assert sentence == f"The server speaks plain HTTP, without TLS: ping {server.url}"
+    address = f"https{server.url[4:]}"
+    assert await why_not(address) == f"The server at {address} speaks http, not https: use {server.url}"
+
+
+async def test_a_server_with_tls_is_said() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(CERTIFICATES / "test.crt", CERTIFICATES / "test.key")
+    async with listening(Application([("/.*", Somebody)]), context) as port:
+        sentence = await why_not(f"http://127.0.0.1:{port}")
+    assert sentence == f"The server at http://127.0.0.1:{port} speaks https, not http: use https://127.0.0.1:{port}"
 
 
 @contextlib.asynccontextmanager

@@ -37,7 +37,7 @@ def refused_certificate() -> ssl.SSLCertVerificationError:
         (HTTPStreamClosedError("Stream closed"), "Stream closed", False, False),
         (OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH)), "no route to host", False, False),
         (WebSocketError("Non-websocket response"), "Non-websocket response", False, False),
-        (StreamClosedError(), "no wslive server answers", False, False),
+        (StreamClosedError(), "No wslive server answers", False, False),
         (AssertionError(), "AssertionError", False, False),
     ],
 )
@@ -45,5 +45,6 @@ def test_the_reason_is_told(error: BaseException, told: str, is_definite: bool, 
     reason = cannot_connect(SERVER, error, 10.0)
     assert told in str(reason)
     assert SERVER in str(reason)
+    assert str(reason)[0].isupper()
     assert str(reason).endswith((".", ")"))
     assert (reason.is_definite, reason.is_final) == (is_definite, is_final)

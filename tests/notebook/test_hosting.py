@@ -102,7 +102,7 @@ def test_bad_links_rooms_and_servers_are_told_apart(server: str) -> None:
         wslive.join("http://127.0.0.1:8765/somewhere")
     with pytest.raises(RoomUnavailable, match="Check the code"):
         wslive.join(f"{server}/r/AAAAAA")
-    with pytest.raises(NotConnected, match="no wslive server answers"):
+    with pytest.raises(NotConnected, match="No wslive server answers"):
         wslive.join("http://127.0.0.1:9/r/AAAAAA")
 
 

@@ -147,7 +147,7 @@ class Connection:
             async with asyncio.timeout(timeout_s):
                 await first_welcome
         except TimeoutError:
-            reason = self.last_error or f"the server at {self.server} did not answer within {timeout_s:g} s."
+            reason = self.last_error or f"The server at {self.server} did not answer within {timeout_s:g} s."
             self.last_error = NotConnected(str(reason))
             await self.close()
             raise self.last_error from None

@@ -8,16 +8,17 @@ told from the server's two answers: to the upgrade, and to a plain request for `
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import ssl
 import time
 from urllib.parse import urlsplit
 
-from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
-from wslive.client.unreachable import cannot_connect
+from wslive.client.scheme import is_wslive, watched
+from wslive.client.socket import close_unwanted
+from wslive.client.unreachable import CannotConnect, cannot_connect
 from wslive.core.errors import NotConnected
 from wslive.wire.close_codes import CloseCode
 
@@ -125,10 +126,12 @@ async def open_echo(address: str, timeout_s: float) -> Echo:
     url = f"ws{base[4:]}/echo"
     request = HTTPRequest(url, connect_timeout=timeout_s, request_timeout=timeout_s, follow_redirects=False)
     try:
-        return Echo(url, await websocket_connect(request))
+        return Echo(url, await _opened(base, request, timeout_s))
+    except CannotConnect as error:
+        raise NotConnected(str(error)) from None
     except HTTPClientError as error:
         if error.code == 599:  # Tornado's own: no answer at all
-            raise await _unreachable(base, error, timeout_s) from None
+            raise NotConnected(str(cannot_connect(base, error, timeout_s))) from None
         raise await _refused(base, error.code, _text(error), timeout_s) from None
     except ssl.SSLCertVerificationError as error:
         raise NotConnected(
@@ -136,24 +139,23 @@ async def open_echo(address: str, timeout_s: float) -> Echo:
             "that this computer trusts, or let this computer trust the one who signed it (SSL_CERT_FILE)."
         ) from None
     except OSError as error:
-        raise await _unreachable(base, error, timeout_s) from None
+        raise NotConnected(str(cannot_connect(base, error, timeout_s))) from None
     except Exception:  # an answer that is no handshake: a plain page, or one without the headers that belong to it
         raise await _refused(base, 200, "", timeout_s) from None
 
 
-async def _unreachable(base: str, error: Exception, timeout_s: float) -> NotConnected:
-    """What it means that nothing answered."""
-    plain = f"http{base[5:]}"
-    # Not every server says at once that what it hears is no plain HTTP; some wait for the rest of it.
-    if base.startswith("https:") and await _is_wslive(plain, timeout_s):
-        return NotConnected(f"The server speaks plain HTTP, without TLS: ping {plain}")
-    sentence = str(cannot_connect(base, error, timeout_s))
-    return NotConnected(sentence[:1].upper() + sentence[1:])
+async def _opened(base: str, request: HTTPRequest, timeout_s: float) -> WebSocketClientConnection:
+    opening = asyncio.ensure_future(websocket_connect(request))
+    try:
+        return await watched(base, opening, timeout_s)
+    except CannotConnect:
+        opening.add_done_callback(close_unwanted)
+        raise
 
 
 async def _refused(base: str, status: int, said: str, timeout_s: float) -> NotConnected:
     """What it means that something answered and did not upgrade."""
-    if not await _is_wslive(base, timeout_s):
+    if not await is_wslive(base, timeout_s):
         return NotConnected(
             f"What answers at {base} is no wslive server (HTTP {status}). Check the address and its port."
         )
@@ -162,22 +164,6 @@ async def _refused(base: str, status: int, said: str, timeout_s: float) -> NotCo
     return NotConnected(
         f"The server at {base} answers requests, but no WebSocket gets through to it (HTTP {status}). {HOW_TO_PASS_ON}"
     )
-
-
-async def _is_wslive(base: str, timeout_s: float) -> bool:
-    client = AsyncHTTPClient(force_instance=True)
-    try:
-        response = await client.fetch(
-            f"{base}/health", connect_timeout=timeout_s, request_timeout=timeout_s, raise_error=False
-        )
-        # A server that refuses this name (403) refuses it here too, in its own words.
-        if response.code == 403:
-            return b"--public-url" in response.body
-        return bool(json.loads(response.body).get("status") == "alive")
-    except (OSError, HTTPClientError, ValueError, AttributeError):
-        return False
-    finally:
-        client.close()
 
 
 def _text(error: HTTPClientError) -> str:

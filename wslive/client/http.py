@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from wslive.client import passes
-from wslive.client.unreachable import cannot_connect
+from wslive.client.scheme import watched
+from wslive.client.unreachable import CannotConnect, cannot_connect
 from wslive.core.errors import NotConnected, refusal
 
 HTTP_TIMEOUT_S = 10.0
@@ -50,17 +52,25 @@ async def fetch(
         headers["Content-Type"] = "application/json"
     client = AsyncHTTPClient(force_instance=True)
     try:
-        response = await client.fetch(
-            server + path,
-            method=method,
-            headers=headers,
-            body=payload,
-            connect_timeout=timeout_s,
-            request_timeout=timeout_s,
-            follow_redirects=False,  # a redirect would carry the token to somewhere else
-            allow_nonstandard_methods=True,
-            raise_error=False,  # of a status; what broke on the way is raised all the same
+        fetching = asyncio.ensure_future(
+            client.fetch(
+                server + path,
+                method=method,
+                headers=headers,
+                body=payload,
+                connect_timeout=timeout_s,
+                request_timeout=timeout_s,
+                follow_redirects=False,  # a redirect would carry the token to somewhere else
+                allow_nonstandard_methods=True,
+                raise_error=False,  # of a status; what broke on the way is raised all the same
+            )
         )
+        try:
+            response = await watched(server, fetching, timeout_s)
+        finally:
+            fetching.cancel()
+    except CannotConnect as error:
+        raise NotConnected(str(error)) from None
     except Exception as error:
         raise NotConnected(str(cannot_connect(server, error, timeout_s))) from None
     finally:

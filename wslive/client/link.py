@@ -166,7 +166,7 @@ class Link:
 
     def _no_welcome(self) -> None:
         if not self.is_live:
-            self.drop(Down(NotConnected(f"the server at {self.server} did not answer the hello.")))
+            self.drop(Down(NotConnected(f"The server at {self.server} did not answer the hello.")))
 
     def _on_frame(self, frame: str | bytes) -> None:
         if self._socket is None or self._cause is not None:

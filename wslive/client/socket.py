@@ -16,6 +16,7 @@ from tornado.httpclient import HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
 from wslive.client import passes
+from wslive.client.scheme import watched
 from wslive.client.unreachable import CannotConnect, cannot_connect
 from wslive.wire.messages import PING_INTERVAL_S, SUBPROTOCOL
 
@@ -120,25 +121,29 @@ async def open_socket(server: str, on_frame: Callable[[str | bytes], None], *, t
     )
     try:
         async with asyncio.timeout(timeout_s + 1):
-            connection = await asyncio.shield(opening)
+            connection = await watched(server, opening, timeout_s)
+    except CannotConnect:
+        opening.add_done_callback(close_unwanted)
+        raise
     except TimeoutError:
-        opening.add_done_callback(_close_unwanted)
-        raise CannotConnect(f"no wslive server answers at {server}: no answer within {timeout_s:g} s.") from None
+        opening.add_done_callback(close_unwanted)
+        raise CannotConnect(f"No wslive server answers at {server}: no answer within {timeout_s:g} s.") from None
     except asyncio.CancelledError:
-        opening.add_done_callback(_close_unwanted)
+        opening.add_done_callback(close_unwanted)
         raise
     except Exception as error:
         raise cannot_connect(server, error, timeout_s) from None
     if connection.selected_subprotocol != SUBPROTOCOL:
         await Socket(connection, closed).close()
         raise CannotConnect(
-            f"the server at {server} does not speak {SUBPROTOCOL}: it is no wslive server, or of another version.",
+            f"The server at {server} does not speak {SUBPROTOCOL}: it is no wslive server, or of another version.",
             is_definite=True,
         )
     return Socket(connection, closed)
 
 
-def _close_unwanted(opening: asyncio.Future[WebSocketClientConnection]) -> None:
+def close_unwanted(opening: asyncio.Future[WebSocketClientConnection]) -> None:
+    """Close a connection that nobody waits for any more, once it opens; for `add_done_callback`."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
 

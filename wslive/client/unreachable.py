@@ -29,7 +29,7 @@ class CannotConnect(Exception):
 
 def cannot_connect(server: str, error: BaseException, timeout_s: float) -> CannotConnect:
     """Turn what Tornado raised while connecting to `server` into its reason."""
-    nobody = f"no wslive server answers at {server}"
+    nobody = f"No wslive server answers at {server}"
     match error:
         case HTTPTimeoutError():
             return CannotConnect(f"{nobody}: no answer within {timeout_s:g} s.")
@@ -38,13 +38,13 @@ def cannot_connect(server: str, error: BaseException, timeout_s: float) -> Canno
             return CannotConnect(f"{response.body.decode(errors='replace').strip()} ({server})", is_definite=True)
         case HTTPClientError(code=403):
             return CannotConnect(
-                f"the server at {server} refuses this address. Use the address that its host shows, or ask the "
+                f"The server at {server} refuses this address. Use the address that its host shows, or ask the "
                 "operator to allow this one (--public-url, --allow-origin).",
                 is_definite=True,
                 is_final=True,
             )
         case HTTPClientError(code=code) if code in (502, 503, 504, 429):
-            return CannotConnect(f"the server at {server} is not ready (HTTP {code}).")
+            return CannotConnect(f"The server at {server} is not ready (HTTP {code}).")
         case HTTPClientError(code=code) if code != 599:
             return CannotConnect(f"{nobody}: HTTP {code}. {HOW_TO_START}", is_definite=True)
         case ConnectionRefusedError():
@@ -53,7 +53,7 @@ def cannot_connect(server: str, error: BaseException, timeout_s: float) -> Canno
             name = urlsplit(server).hostname
             return CannotConnect(f"{nobody}: the name {name} is not known. Check the address.", is_definite=True)
         case ssl.SSLCertVerificationError(verify_message=reason):
-            return CannotConnect(f"the certificate of {server} is not accepted: {reason}.", is_definite=True)
+            return CannotConnect(f"The certificate of {server} is not accepted: {reason}.", is_definite=True)
         case OSError(strerror=str(reason)):
             return CannotConnect(f"{nobody}: {reason.lower()}.")
     return CannotConnect(f"{nobody}: {str(error) or type(error).__name__}.")
