@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from wslive.cli.ping import Tally
+from wslive.client.http import fetch_json
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.app import Server
 from wslive.server.settings import ServerSettings
@@ -44,7 +45,7 @@ async def ping(*arguments: str) -> tuple[int, list[str], str]:
 
 
 async def test_each_answer_has_a_line_and_the_summary_counts_them(server: Server):
-    code, lines, err = await ping(f"{server.url}/r/K7M2QX", "--count", "3", "--interval", "0")
+    code, lines, err = await ping(server.url, "--count", "3", "--interval", "0")
     assert (code, err) == (0, "")
     address = f"ws{server.url[4:]}/echo"
     assert lines[0] == f"PING {address}"
@@ -56,6 +57,20 @@ async def test_each_answer_has_a_line_and_the_summary_counts_them(server: Server
     least, mean, most, _ = map(float, found.groups())
     assert (least, most) == (min(times), max(times))
     assert mean == pytest.approx(sum(times) / 3, abs=0.001)
+
+
+async def test_of_a_join_link_the_room_is_looked_at_and_the_server_is_measured(server: Server):
+    wish = {"method": "POST", "body": {"title": "Sorting 101"}, "bearer": server.hosting_token}
+    room = (await fetch_json(server.url, "/api/rooms", **wish))["code"]
+    code, lines, err = await ping(f"{server.url}/r/{room}", "--count", "1")
+    assert (code, err) == (0, "")
+    assert lines[0] == f"PING ws{server.url[4:]}/echo"
+    assert lines[1] == f"The room {room} is there: 'Sorting 101'. What follows measures its server."
+    assert lines[2].startswith("answer 1: time=")
+    code, lines, err = await ping(f"{server.url}/r/AAAAAA/screen", "--count", "1")
+    assert (code, err) == (0, "")
+    assert lines[1].startswith("The room AAAAAA cannot be joined: ")
+    assert lines[1].endswith(" What follows measures its server.")
 
 
 async def test_ctrl_c_ends_it_with_the_summary(server: Server):

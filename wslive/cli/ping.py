@@ -67,7 +67,8 @@ class Tally:
 def ping_command(url: str, count: int | None, interval_s: float, timeout_s: float) -> None:
     """Measure round trips to a server over a WebSocket.
 
-    URL is a server's address or a join link. Where no WebSocket gets through, it says what is in the way: nobody
+    URL is a server's address or a join link. It is the server that is measured; of a join link it is also said whether
+    its room is there. Where no WebSocket gets through, it says what is in the way: nobody
     listening, a certificate, a proxy, or something else than wslive.
 
     The exit code is 0 if anything was answered, 1 if nothing was, 2 if there was no connection at all.
@@ -85,12 +86,19 @@ def ping_command(url: str, count: int | None, interval_s: float, timeout_s: floa
 
 
 async def _ping(tally: Tally, url: str, count: int | None, interval_s: float, timeout_s: float) -> None:
-    from wslive.client.echo import NoAnswer, open_echo  # here: the other commands' --help need not load Tornado
+    from wslive.client.echo import (
+        NoAnswer,
+        about_room,
+        open_echo,
+    )  # here: the other commands' --help need not load Tornado
 
     echo = await open_echo(url, timeout_s)
     tally.url, tally.began_at_s = echo.url, time.monotonic()
     click.echo(f"PING {echo.url}")
     try:
+        room = await about_room(url, timeout_s)
+        if room is not None:
+            click.echo(f"{room} What follows measures its server.")
         while True:
             tally.asked += 1
             try:

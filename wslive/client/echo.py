@@ -16,10 +16,11 @@ from urllib.parse import urlsplit
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
 
+from wslive.client.http import fetch_json
 from wslive.client.scheme import is_wslive, watched
 from wslive.client.socket import close_unwanted
 from wslive.client.unreachable import CannotConnect, cannot_connect
-from wslive.core.errors import NotConnected
+from wslive.core.errors import NotConnected, Refused
 from wslive.wire.close_codes import CloseCode
 
 ANSWER = "Roger that! "
@@ -32,6 +33,8 @@ HOW_TO_PASS_ON = (
 )
 
 _KNOWN_PATHS = re.compile(r"/(echo|ws|r/[^/]+(/screen)?)/?$")
+
+_ROOM = re.compile(r"/r/([^/]+)(/screen)?/?$")
 
 
 class NoAnswer(Exception):
@@ -49,6 +52,21 @@ def base_url(address: str) -> str:
     if scheme not in ("http", "https") or not parts.hostname:
         raise NotConnected(f"{address!r} is not the address of a server; it looks like http://192.168.1.7:8765")
     return f"{scheme}://{parts.netloc}{_KNOWN_PATHS.sub('', parts.path).rstrip('/')}"
+
+
+async def about_room(address: str, timeout_s: float) -> str | None:
+    """What there is to say about the room that a join link leads to; None where the address is that of a server."""
+    found = _ROOM.search(urlsplit(address if "//" in address else f"//{address}").path)
+    if found is None:
+        return None
+    code = found[1]
+    try:
+        about = await fetch_json(base_url(address), f"/r/{code}/about", timeout_s=timeout_s)
+    except Refused as error:
+        return f"The room {code} cannot be joined: {error}"
+    except NotConnected as error:
+        return f"Whether the room {code} is there was not told: {error}"
+    return f"The room {code} is there: {about['title']!r}."
 
 
 class Echo:
