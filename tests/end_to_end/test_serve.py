@@ -139,6 +139,17 @@ async def test_a_port_in_use_is_named_with_a_way_out(tmp_path: Path):
             f"Error: Port {port} is taken by another program. Choose another one with --port, or --port 0 to take any "
             "free one."
         )
+        assert files(tmp_path) == []
+
+
+async def test_a_port_of_another_wslive_server_leads_to_that_one(tmp_path: Path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    async with ServeProcess(tmp_path / "one", "--port", "0") as server:
+        assert await fails(tmp_path / "two", "--port", str(server.port)) == (
+            f"Error: Another wslive server is running there: {server.url}. Use it, or choose another port with --port."
+        )
+        assert files(tmp_path / "two") == []
 
 
 async def test_a_store_in_use_is_named_with_its_holder(tmp_path: Path):
@@ -166,6 +177,7 @@ async def test_a_file_that_is_no_store_is_left_alone(tmp_path: Path):
     told = await fails(tmp_path, "--port", "0", "--store", "thesis.txt")
     assert "thesis.txt" in told
     assert (tmp_path / "thesis.txt").read_text().startswith("It was a dark")
+    assert files(tmp_path) == [tmp_path / "thesis.txt"]
 
 
 async def test_an_address_of_no_interface_is_named(tmp_path: Path):

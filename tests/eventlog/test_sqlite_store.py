@@ -65,6 +65,18 @@ def test_releasing_twice_lets_nothing_else_go(path: Path) -> None:
         assert innocent.read(6) == b"SQLite"
 
 
+def test_beside_a_file_that_is_refused_nothing_new_is_left(path: Path) -> None:
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(StoreCorrupt):
+        Store(path)
+    assert list(path.parent.iterdir()) == [path]
+    lock = path.with_name("wslive.db.lock")
+    lock.touch()  # somebody else's: it may be held in a moment
+    with pytest.raises(StoreCorrupt):
+        Store(path)
+    assert lock.exists()
+
+
 def test_a_store_that_was_refused_is_not_held(path: Path) -> None:
     path.write_bytes(b"not a database" * 1000)
     for _ in range(2):

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from socket import socket as Socket
 
 import click
 
 from wslive.cli import tuning
 from wslive.cli.signals import asked_to_end
 from wslive.cli.socketio import SocketIo
+from wslive.client.scheme import is_wslive
 from wslive.core.errors import PortInUse
 from wslive.eventlog.base import EventLog
 from wslive.eventlog.memory import MemoryLog
@@ -24,12 +26,15 @@ from wslive.eventlog.sqlite import SqliteLog
 from wslive.notebook.private_files import data_folder
 from wslive.server import discovery
 from wslive.server.app import Extension, Server
+from wslive.server.network import EVERYWHERE, base_url, take_port
 from wslive.server.origins import is_loopback
 from wslive.server.settings import ServerSettings
 
 MEMORY = ":memory:"
 OWN_IDLE_END_S = 30 * 60.0
 """How long the user's own server stays after the last connection."""
+_LOOK_S = 2.0
+"""How long to look who has the port."""
 
 
 def run(
@@ -62,13 +67,12 @@ def run(
 
 
 async def _serve(settings: ServerSettings, path: Path | None, socketio: SocketIo | None) -> None:
+    sockets = await _taken(settings)
     if path is None:
-        log: EventLog = MemoryLog()
         settings = replace(settings, store_name="the memory of this server alone")
     else:
-        log = await SqliteLog.open(path)
         settings = replace(settings, store_name=f"the file {path.name} on this server", secret_path=_secret(path))
-    server = await _started(settings, log, [] if socketio is None else [socketio.extension()])
+    server, log = await _started(settings, path, sockets, [] if socketio is None else [socketio.extension()])
     try:
         more = [] if socketio is None else await socketio.open_room(server)
     except BaseException:
@@ -88,27 +92,48 @@ async def _serve_own(settings: ServerSettings) -> None:
         secret_path=_secret(path),
         idle_end_s=OWN_IDLE_END_S,
     )
-    server = await _started(settings, await SqliteLog.open(path), or_any_port=True)
+    try:
+        sockets = take_port(settings.host, settings.port)
+    except PortInUse:
+        sockets = take_port(settings.host, 0)
+    server, _ = await _started(settings, path, sockets)
     port_file.write_text(str(server.port))
     await _until_the_end(server, str(path), greeting=f"Own server at {server.url}, process {os.getpid()}.", own=True)
 
 
-async def _started(
-    settings: ServerSettings, log: EventLog, extensions: Sequence[Extension] = (), *, or_any_port: bool = False
-) -> Server:
+async def _taken(settings: ServerSettings) -> list[Socket]:
+    """The port, before anything is made on the disk that a start without a port would leave behind.
+
+    Raises:
+        PortInUse: Another program has it; a wslive server is named.
+    """
     try:
-        server = Server(settings, log, extensions)
-        try:
-            await server.start()
-        except PortInUse:
-            if not or_any_port:
-                raise
-            server = Server(replace(settings, port=0), log, extensions)
-            await server.start()
-    except BaseException:
-        await log.close()
+        return take_port(settings.host, settings.port)
+    except PortInUse:
+        url = base_url("127.0.0.1" if settings.host in EVERYWHERE else settings.host, settings.port)
+        if await is_wslive(url, _LOOK_S):
+            raise PortInUse(
+                f"Another wslive server is running there: {url}. Use it, or choose another port with --port."
+            ) from None
         raise
-    return server
+
+
+async def _started(
+    settings: ServerSettings, path: Path | None, sockets: Sequence[Socket], extensions: Sequence[Extension] = ()
+) -> tuple[Server, EventLog]:
+    try:
+        log: EventLog = MemoryLog() if path is None else await SqliteLog.open(path)
+        try:
+            server = Server(settings, log, extensions)
+            await server.start(sockets)
+        except BaseException:
+            await log.close()
+            raise
+    except BaseException:
+        for socket in sockets:
+            socket.close()
+        raise
+    return server, log
 
 
 async def _until_the_end(server: Server, place: str, *, greeting: str, own: bool = False) -> None:

@@ -87,10 +87,18 @@ class Store:
             _check_place(self.path)
         except OSError as error:
             raise _unwritable(Path(path), error) from None
+        was_held_before = _beside(self.path).exists()
         self._lock: int | None = _lock(self.path)
         try:
             _make_private(self.path)
             self._prepare()
+        except (StoreCorrupt, StoreTooNew):
+            # It is left as it was found. Whoever takes hold of the removed file meanwhile is refused just so.
+            if not was_held_before:
+                with suppress(OSError):
+                    _beside(self.path).unlink()
+            self.release()
+            raise
         except BaseException:
             self.release()
             raise
@@ -224,10 +232,13 @@ def _make_private(path: Path) -> None:
         raise _unwritable(path, error) from None
 
 
+def _beside(path: Path) -> Path:
+    return path.with_name(path.name + ".lock")
+
+
 def _lock(path: Path) -> int:
-    beside = path.with_name(path.name + ".lock")
     try:
-        file = os.open(beside, os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.open(_beside(path), os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise _unwritable(path, error) from None
     try:

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import secrets
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from socket import socket as Socket
 from typing import Any, Protocol
 
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
-from wslive.core.errors import PortInUse
 from wslive.eventlog.base import EventLog
 from wslive.server import api, http
 from wslive.server.access import signer
 from wslive.server.admission import Door
 from wslive.server.context import Context
 from wslive.server.echo import EchoHandler
-from wslive.server.network import EVERYWHERE, Network, base_url, listen
+from wslive.server.network import EVERYWHERE, Network, base_url, take_port
 from wslive.server.node import Node
 from wslive.server.origins import Gate
 from wslive.server.settings import ServerSettings
@@ -103,25 +102,19 @@ class Server:
         """How many connections are open."""
         return len(self._context.connections)
 
-    async def start(self) -> None:
+    async def start(self, sockets: Sequence[Socket] | None = None) -> None:
         """Open the port.
+
+        Args:
+            sockets: What `network.take_port` returned, where the port was taken before the server was made.
 
         Raises:
             PortInUse: Another program has it.
         """
-        host = self.settings.host
-        try:
-            sockets = listen(host, self.settings.port)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise PortInUse(
-                    f"Port {self.settings.port} is taken by another program. Choose another one with --port, "
-                    "or --port 0 to take any free one."
-                ) from None
-            raise PortInUse(f"Cannot listen on {host}:{self.settings.port}: {error.strerror}.") from None
+        sockets = sockets or take_port(self.settings.host, self.settings.port)
         self.port = self._network.port = sockets[0].getsockname()[1]
         self._http = self._serve(audience_only=False)
-        self._http.add_sockets(sockets)
+        self._http.add_sockets(list(sockets))
         self.begin()
 
     def begin(self) -> None:

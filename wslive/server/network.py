@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import psutil
 from tornado.httpserver import HTTPServer
 
-from wslive.core.errors import BadCommand, NotAllowed
+from wslive.core.errors import BadCommand, NotAllowed, PortInUse
 from wslive.server.origins import Gate, is_loopback
 from wslive.server.settings import ServerSettings
 
@@ -65,6 +65,23 @@ def listen(host: str, port: int) -> list[socket.socket]:
     if not sockets and missing is not None:
         raise missing
     return sockets
+
+
+def take_port(host: str, port: int) -> list[socket.socket]:
+    """`listen`, with an error for whoever starts a server.
+
+    Raises:
+        PortInUse: Another program has the port, or the host is not this machine.
+    """
+    try:
+        return listen(host, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"Port {port} is taken by another program. Choose another one with --port, or --port 0 to take any "
+                "free one."
+            ) from None
+        raise PortInUse(f"Cannot listen on {host}:{port}: {error.strerror}.") from None
 
 
 def addresses() -> list[str]:
