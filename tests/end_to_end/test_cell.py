@@ -124,15 +124,32 @@ def test_the_host_can_put_a_question_back_in_front_of_the_room(hall: Hall, show:
     hall.host.wait_for(lambda view: view["room"]["stage"] == first)
 
 
-def test_throwing_a_poll_away_takes_a_second_press(hall: Hall, show: Show) -> None:
+def test_throwing_a_poll_away_is_asked_twice_and_leaves_a_card(hall: Hall, show: Show) -> None:
     poll = hall.poll("Which sort is stable?", OPTIONS)
+    ada, kim = hall.join("Ada", "Kim")
+    ada.vote(poll, "o2")
+    kim.vote(poll, "o3")
     page = show("poll", poll)
+    wait_for_chart(page, [0, 1, 1])
     discard = button(page, "Discard poll and answers")
     expect(discard).to_be_hidden()
     button(page, "More").click()
-    discard.click()
+    discard.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="Really? 2 answers will be gone.")).to_be_visible()
+    expect(button(page, "Keep the poll")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(discard).to_be_focused()
+    page.keyboard.press("Enter")
+    assert accessibility_violations(page) == []
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
     hall.host.wait_for(lambda view: view["activities"][str(poll)]["status"]["discarded"])
-    expect(page.locator(".wslive-poll")).to_be_hidden()
+    expect(page.locator(".wslive-eyebrow")).to_have_text("Discarded")
+    expect(page.get_by_text("The host has discarded this poll and its answers.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Which sort is stable?")).to_be_visible()
+    expect(page.get_by_role("button")).to_have_count(0)
+    expect(page.locator(".wslive-chart")).to_be_hidden()
 
 
 @pytest.mark.parametrize("results", ["after_vote", "after_close", "host_only"])

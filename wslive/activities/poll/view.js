@@ -100,6 +100,7 @@ function render({ model, el, lib }) {
   let shownKey = null;
   let draft = null; // of a multiple choice that is not sent yet
   let peeks = false;
+  let asks = false; // whether the poll is really to be discarded
   let chartFailed = false;
   let problem = "";
 
@@ -183,16 +184,36 @@ function render({ model, el, lib }) {
       draw();
     }),
     more: control("⋯", () => fold(buttons.discard.hidden), { "aria-label": "More", "aria-expanded": "false" }),
-    discard: control("Discard poll and answers", () => host("discard")),
+    discard: control("Discard poll and answers", () => ask(true)),
+    sure: control("Discard", () => {
+      asks = false;
+      host("discard");
+    }),
+    keep: control("Keep the poll", () => ask(false)),
   };
-  buttons.discard.classList.add("wslive-danger");
-  controls.append(...Object.values(buttons));
+  for (const name of ["discard", "sure"]) buttons[name].classList.add("wslive-danger");
+  const { sure, keep, ...usual } = buttons;
+  const doubt = h("p.wslive-doubt", { role: "alert" });
+  const asking = h("div.wslive-controls", { hidden: true }, doubt, sure, keep);
+  asking.onkeydown = (event) => {
+    if (event.key === "Escape") ask(false);
+  };
+  controls.append(...Object.values(usual));
+  controls.after(asking);
 
   function fold(open) {
     show(buttons.discard, open);
     attr(buttons.more, { "aria-expanded": String(open) });
   }
   fold(false);
+
+  /** What cannot be taken back is asked twice; the keyboard is on the way out, so a second Enter does no harm. */
+  function ask(open) {
+    asks = open;
+    draw();
+    if (open) keep.focus();
+    else buttons.discard.focus();
+  }
 
   function drawOptions(definition, status, { ballot, chosen, state: phase }, bars) {
     const { tally } = model.get("view");
@@ -233,7 +254,11 @@ function render({ model, el, lib }) {
 
   function drawControls({ definition, status }, hidden) {
     const isHost = model.get("role") === "host" && place === "cell";
-    show(controls, isHost);
+    show(controls, isHost && !asks);
+    show(asking, isHost && asks);
+    const { answered, earlier } = model.get("view").tally;
+    const gone = Math.max(answered, ...earlier.map((round) => round.answered));
+    text(doubt, asks ? `Really? ${gone ? `${lib.count(gone, "answer")} will be gone.` : "The question will be gone."}` : "");
     if (!isHost) return;
     show(buttons.close, status.open);
     show(buttons.reopen, !status.open);
@@ -246,9 +271,10 @@ function render({ model, el, lib }) {
 
   function draw() {
     const view = model.get("view");
-    show(root, Boolean(view) && !view.status.discarded);
+    show(root, Boolean(view) && (!view.status.discarded || place === "cell"));
     if (root.hidden) return;
     const { definition, status, tally } = view;
+    if (status.discarded) return drawDiscarded(definition);
     const isVoter = model.get("role") === "participant" && place !== "screen";
     const key = JSON.stringify([status.round, status.open, definition.question, definition.options]);
     if (shownKey !== null && key !== shownKey) {
@@ -299,6 +325,15 @@ function render({ model, el, lib }) {
     attr(actions, { "data-idle": !own.state && send.hidden ? "true" : null });
     drawControls(view, hidden);
     text(alert, problem);
+  }
+
+  /** A cell stays where it is in the notebook, so it says what became of the poll. */
+  function drawDiscarded(definition) {
+    text(eyebrow, "Discarded");
+    attr(root, { "data-open": "false" });
+    formula(question, definition.question_math, definition.question);
+    for (const part of [hint, options, actions, chart.box, turnout, controls, asking, alert]) show(part, false);
+    say(foot, true, "The host has discarded this poll and its answers.");
   }
 
   function say(element, visible, words) {
