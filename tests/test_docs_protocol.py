@@ -31,6 +31,7 @@ from wslive.core import math
 from wslive.core.activity import CommandSpec
 from wslive.core.errors import BadCommand, refusals
 from wslive.core.events import Event
+from wslive.core.roles import Level, Role, Who
 from wslive.core.room_view import snapshot
 from wslive.core.view import Op
 from wslive.server import app
@@ -179,6 +180,7 @@ def test_a_ref_may_be_what_the_page_says(ref: str, is_fine: bool) -> None:
 def views() -> Iterator[Any]:
     """What every kind of reader sees of a room in which everything that shows has happened."""
     recorder = sample()
+    recorder.do(Who("p_somebody", Role.PARTICIPANT), 0, "join", {"level": Level.LINK})
     body = {"question": "Is $n^2$ fast?", "options": ["$n$", "no"], "results": "after_vote"}
     recorder.do(HOST, 0, "open_activity", {"kind": "poll", "body": body, "keep_open": True})
     recorder.do(HOST, CHAT, "set_chat", {"mode": "to_host", "paused": False})

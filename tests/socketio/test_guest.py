@@ -255,3 +255,30 @@ async def test_a_room_that_is_deleted_dismisses_its_clients(hall: SocketIoHall):
     assert response.code == 200
     assert await guest.told("error") == {"code": "room_deleted", "message": CloseCode.ROOM_DELETED.sentence}
     assert await guest.packet() == "41"
+
+
+# ── levels ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("auth", "headers", "level"),
+    [
+        (None, None, 0),
+        ({"token": "a secret of Ada's own"}, None, None),
+        (None, {"Cookie": f"wslive={'c' * 32}"}, None),
+    ],
+    ids=["connection", "token", "cookie"],
+)
+async def test_the_host_sees_who_is_known_by_a_connection_alone(
+    hall: SocketIoHall, auth: dict[str, Any] | None, headers: dict[str, str] | None, level: int | None
+):
+    host, bob = await hall.host(), await hall.join("Bob")
+    guest = await hall.guest(auth, headers=headers)
+    offset = (await guest.ask("new-user", "Ada"))["offset"]
+    view = await host.at(offset)
+    shown = {person["name"]: person.get("level") for person in view["people"]["names"].values()}
+    assert shown == {"Bob": None, "Ada": level}
+    # What the host is told, and nobody else.
+    assert all("level" not in person for person in (await bob.at(offset))["people"]["names"].values())
+    again = await hall.host()
+    assert again.view["people"] == view["people"]

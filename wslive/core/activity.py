@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import msgspec
 
 from wslive.core.errors import BadCommand
-from wslive.core.roles import Role, Who
+from wslive.core.roles import Level, Role, Who
 from wslive.core.view import Audience, Keyed, Op, View
 
 StateT = TypeVar("StateT")
@@ -36,6 +36,7 @@ class Person(msgspec.Struct, frozen=True):
     joined_at_ms: int
     muted: bool = False
     removed: bool = False
+    level: Level = Level.TOKEN
 
 
 People = Keyed[Person]

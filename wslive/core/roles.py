@@ -5,7 +5,7 @@ Everything that no command's `roles` allows is denied.
 
 from __future__ import annotations
 
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 import msgspec
 
@@ -16,6 +16,15 @@ class Role(StrEnum):
     HOST = "host"
     PARTICIPANT = "participant"
     VIEWER = "viewer"
+
+
+class Level(IntEnum):
+    """How sure it is who a participant is; shown as L0, L1, … beside what rests on it."""
+
+    LINK = 0
+    """Whoever has the link, once a connection: nothing is shown that would tell two of them apart from one."""
+    TOKEN = 1
+    """Whoever shows the same token, which the server signed or the browser keeps."""
 
 
 HOSTS = frozenset({Role.HOST})

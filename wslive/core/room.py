@@ -199,15 +199,15 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
             if room.head.offset:
                 raise BadCommand("This room is open already.")
             return RoomOpened(clean(title, max_chars=MAX_TITLE_CHARS, what="The title"))
-        case Join(name=name):
+        case Join(name=name, level=level):
             person_before = room.people.get(context.actor)
             if room.is_locked or (person_before is not None and person_before.removed):
                 raise RoomUnavailable
             if person_before is not None:
                 raise BadCommand("You are in this room already.")
             if name is None or not name.strip():
-                return Joined(f"Guest {room.joined_ever + 1}")
-            return Joined(clean(name, max_chars=MAX_NAME_CHARS, what="The name"))
+                return Joined(f"Guest {room.joined_ever + 1}", level)
+            return Joined(clean(name, max_chars=MAX_NAME_CHARS, what="The name"), level)
         case Rename(name=name, person=person):
             if person is not None and person != context.actor and context.role is not Role.HOST:
                 raise NotAllowed
@@ -285,10 +285,10 @@ def replay(epoch: str, events: Iterable[Event], registry: Registry) -> Room:
 
 def _apply_room(room: Room, event: Any, meta: Meta) -> None:
     match event:
-        case Joined(name=name):
+        case Joined(name=name, level=level):
             room.joined_ever += 1
             _count_people(room, +1, meta)
-            room.people.touch(meta.actor, Person(name, meta.at_ms), meta.offset)
+            room.people.touch(meta.actor, Person(name, meta.at_ms, level=level), meta.offset)
             room.touched.touch(meta.actor, True, meta.offset)
         case Renamed(person=person, name=name):
             _change_person(room, person, meta, name=name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from wslive.core.activity import CommandSpec, EventSpec, event_specs
-from wslive.core.roles import HOSTS, PARTICIPANTS, SPEAKERS
+from wslive.core.roles import HOSTS, PARTICIPANTS, SPEAKERS, Level
 
 # ── commands to the room ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -22,6 +22,7 @@ class Join(msgspec.Struct, frozen=True):
     """Come in; without a name the room gives one ("Guest 17")."""
 
     name: str | None = None
+    level: Level = Level.TOKEN
 
 
 class Rename(msgspec.Struct, frozen=True):
@@ -77,10 +78,11 @@ class RoomOpened(msgspec.Struct, frozen=True):
     title: str
 
 
-class Joined(msgspec.Struct, frozen=True):
+class Joined(msgspec.Struct, frozen=True, omit_defaults=True):
     """Somebody came in for the first time."""
 
     name: str
+    level: Level = Level.TOKEN
 
 
 class Renamed(msgspec.Struct, frozen=True):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from wslive.core.activity import HISTORY_ENTRIES, Person
 from wslive.core.errors import UnknownActivity
-from wslive.core.roles import HOST_ACTOR, Role, Who
+from wslive.core.roles import HOST_ACTOR, Level, Role, Who
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.view import Audience, Op, Put, Remove, Set, View, under
 
@@ -174,4 +174,6 @@ def _person(person: Person, audience: str) -> View:
     view: View = {"name": person.name, "joined_at_ms": person.joined_at_ms}
     if audience == "host":
         view["muted"] = person.muted
+        if person.level is not Level.TOKEN:
+            view["level"] = int(person.level)
     return view

@@ -21,13 +21,18 @@ CallT = TypeVar("CallT", bound=Callable[..., object])
 
 
 class Person(NamedTuple):
-    """One participant; `here` tells whether they are connected now."""
+    """One participant; `here` tells whether they are connected now, `level` how sure it is who they are.
+
+    Level 1 is a token that a page or program keeps. Level 0 is a connection alone: whoever opens another one is
+    another participant. Socket.IO clients that show nothing are of level 0.
+    """
 
     id: str
     name: str
     joined_at: datetime
     muted: bool
     here: bool
+    level: int = 1
 
 
 class People(Shown, HasAio):
@@ -92,7 +97,12 @@ class People(Shown, HasAio):
         here = set(self._here())
         return iter(
             Person(
-                id, p["name"], datetime.fromtimestamp(p["joined_at_ms"] / 1000, UTC), p.get("muted", False), id in here
+                id,
+                p["name"],
+                datetime.fromtimestamp(p["joined_at_ms"] / 1000, UTC),
+                p.get("muted", False),
+                id in here,
+                p.get("level", 1),
             )
             for id, p in self.live.read(lambda view: dict(view["people"].get("names", {}))).items()
         )

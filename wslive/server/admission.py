@@ -26,7 +26,7 @@ from wslive.core.errors import (
     WrongHostKey,
 )
 from wslive.core.events import Position
-from wslive.core.roles import HOST_ACTOR, Role, Who
+from wslive.core.roles import HOST_ACTOR, Level, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.server.access import Claims, Signer, clean_code, key_fits
 from wslive.server.node import LiveRoom, Node
@@ -84,7 +84,7 @@ class Door:
             raise RoomUnavailable
         raise TemporarilyUnavailable("The host has to let people in again.", retry_after_s=_LET_IN_RETRY_S)
 
-    async def admit(self, hello: Hello, ticket: Claims | None) -> Admission:
+    async def admit(self, hello: Hello, ticket: Claims | None, level: Level = Level.TOKEN) -> Admission:
         """Find out who says hello, and enter new participants in the room's log.
 
         Raises:
@@ -104,7 +104,7 @@ class Door:
         if hello.role is Role.VIEWER:
             who = Who("v_" + secrets.token_urlsafe(9), Role.VIEWER)
         else:
-            who = await self._enter(live, hello)
+            who = await self._enter(live, hello, level)
         return Admission(live, who, self._token(live, who), None)
 
     async def hosted(self, code: str, host_key: str | None) -> LiveRoom:
@@ -141,7 +141,7 @@ class Door:
             raise InvalidToken
         return Admission(live, Who(claims.actor, claims.role), None, hello.position)
 
-    async def _enter(self, live: LiveRoom, hello: Hello) -> Who:
+    async def _enter(self, live: LiveRoom, hello: Hello, level: Level) -> Who:
         ref = hello.ref if len(hello.ref) >= _MIN_REF_CHARS else secrets.token_urlsafe(18)
         actor = self.signer.actor_for(live.record.room, ref)
         who = Who(actor, Role.PARTICIPANT)
@@ -158,7 +158,7 @@ class Door:
 
         try:
             if await live.task.look(must_join):
-                body = msgspec.Raw(msgspec.json.encode({"name": hello.name}))
+                body = msgspec.Raw(msgspec.json.encode({"name": hello.name, "level": level}))
                 await live.task.ask(who, Command(ref, ROOM, "join", body))
         except RoomHasEnded:
             raise RoomUnavailable from None

@@ -21,7 +21,7 @@ from wslive.core.errors import (
     RoomUnavailable,
     TemporarilyUnavailable,
 )
-from wslive.core.roles import Role, Who
+from wslive.core.roles import Level, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.core.room_view import older
@@ -68,14 +68,16 @@ class Connection:
         ticket: Claims | None,
         *,
         audience_only: bool,
+        level: Level = Level.TOKEN,
     ) -> None:
-        """Wait for the hello; `ticket` is one whose signature is ours."""
+        """Wait for the hello; `ticket` is one whose signature is ours, `level` that of a new participant."""
         self.opened_at_s = time.monotonic()
         self._door = door
         self._socket = socket
         self._settings = settings
         self._ticket = ticket
         self._audience_only = audience_only
+        self._level = level
         self._session = Session(settings.max_frame_bytes)
         self._outbox = socket.outbox(on_drained=self._drained, on_full=lambda: self.close(CloseCode.SLOW_READER))
         self._is_closing = False
@@ -149,7 +151,7 @@ class Connection:
                 raise NotAllowed("This address is for the audience. Host the room at the server's own address.")
             if self._audience_only and self._ticket is None:
                 self._door.check_stranger(hello)
-            admission = await self._door.admit(hello, self._ticket)
+            admission = await self._door.admit(hello, self._ticket, self._level)
         except Refused as refused:
             self._turn_away(hello.ref, refused)
             return

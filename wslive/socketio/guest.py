@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from wslive.core.errors import BadCommand, Refused
-from wslive.core.roles import Role
+from wslive.core.roles import Level, Role
 from wslive.core.room import ROOM, Room
 from wslive.server.context import Context
 from wslive.server.node import LiveRoom
@@ -117,7 +117,8 @@ class Guest:
         return messages.Hello(self._code, Role.VIEWER)
 
     def _new_line(self) -> Line:
-        return Line(self._context, self._outbox, self)
+        is_kept = self._identity.is_kept or self.transport.cookie is not None
+        return Line(self._context, self._outbox, self, Level.TOKEN if is_kept else Level.LINK)
 
     def _say_bye(self, spread_s: float) -> None:
         if self._line is not None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import msgspec
 
 from wslive.core.errors import BadCommand, TemporarilyUnavailable, refusal
+from wslive.core.roles import Level
 from wslive.server.connection import Connection
 from wslive.server.context import Context
 from wslive.server.outbox import WayOut, unframed
@@ -59,8 +60,8 @@ class Line:
         on_full: To be called when it holds more than it may.
     """
 
-    def __init__(self, context: Context, outlet: Outlet, listener: Listener) -> None:
-        """Connect; `say_hello` comes next."""
+    def __init__(self, context: Context, outlet: Outlet, listener: Listener, level: Level = Level.TOKEN) -> None:
+        """Connect; `say_hello` comes next. `level` is that of a new participant."""
         self.on_drained: Callable[[], None] = lambda: None
         self.on_full: Callable[[], None] = lambda: None
         self._listener = listener
@@ -69,7 +70,7 @@ class Line:
         self._answers: dict[str, tuple[str, asyncio.Future[int]]] = {}
         self._way_out = _WayOut(self._heard, outlet)
         # Whoever comes this way belongs to the audience.
-        self._connection = Connection(context.door, self, context.settings, None, audience_only=True)
+        self._connection = Connection(context.door, self, context.settings, None, audience_only=True, level=level)
 
     async def say_hello(self, hello: messages.Hello) -> int:
         """Come in, and return how far the room is.
