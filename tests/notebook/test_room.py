@@ -54,7 +54,9 @@ def test_a_key_with_another_text_is_refused_once_there_are_ballots(room: HostRoo
     follow(me, room)
     me.vote(0)
     follow(room, me)
-    with pytest.raises(PollHasBallots, match=r"poll\.edit\(\).*poll\.new_round\(\).*poll\.discard\(\)"):
+    with pytest.raises(
+        PollHasBallots, match=r"poll\.edit\(\).*poll\.new_round\(\).*poll\.discard\(\).*choose another key"
+    ):
         room.poll("Which sort is stable?", OPTIONS, key="q1")
     assert room.poll("Which sort is stabel?", OPTIONS, key="q1") is room.polls[0]
 

@@ -216,7 +216,8 @@ class PollHasBallots(Refused):
     code = "poll_has_ballots"
     sentence = (
         "People have answered this question already. Use poll.edit() for a typo (it is marked as edited), "
-        "poll.new_round() to ask again, or poll.discard() to throw the answers away."
+        "poll.new_round() to ask again, or poll.discard() to throw the answers away; for another question choose "
+        "another key."
     )
 
 
