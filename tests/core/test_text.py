@@ -58,3 +58,8 @@ def test_cleaning_is_done_once_and_for_all(text: str) -> None:
     assert once == once.strip()
     assert all(unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"} for char in once)
     once.encode()
+
+
+def test_what_is_no_text_is_told() -> None:
+    with pytest.raises(TypeError, match=r"The name is a text, not None\."):
+        clean(None, max_chars=5, what="The name")  # type: ignore[arg-type]

@@ -146,3 +146,13 @@ def test_people_who_come_are_seen_by_the_host(server: str) -> None:
     me = wslive.join(room.link, name="Ada")
     follow(room, me)
     assert [person.name for person in room.people] == ["Ada"]
+
+
+def test_what_is_no_text_is_told_in_the_words_of_the_call(server: str) -> None:
+    with pytest.raises(TypeError, match=r"A join link or code is a text, like '.+', not 123\."):
+        wslive.join(123)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"The title is a text, not 5\."):
+        wslive.host(5)  # type: ignore[arg-type]
+    room = wslive.host("Sorting 101")
+    with pytest.raises(TypeError, match=r"The name is a text, not 7\."):
+        wslive.join(room.link, name=7)  # type: ignore[arg-type]

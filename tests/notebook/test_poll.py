@@ -7,7 +7,7 @@ import wslive
 from tests.notebook.conftest import follow
 from wslive.core.errors import PollHasBallots
 from wslive.notebook.participant import Participant
-from wslive.notebook.poll import Poll
+from wslive.notebook.poll import Poll, opening
 from wslive.notebook.room import HostRoom
 
 OPTIONS = ["quick", "merge", "heap"]
@@ -138,3 +138,33 @@ def test_the_live_figure_widget_follows_the_tally(poll: Poll, me: Participant) -
     widget.data[0].on_change(lambda trace, y: list(y) == [0, 1, 0] and shown.set(), "y")
     me.vote("merge")
     assert shown.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "told"),
+    [
+        ({"results": "never"}, ValueError, "'never' is none of 'live', 'after_vote', 'after_close', 'host_only'"),
+        ({"multiple": "yes"}, TypeError, "multiple is True, False, or how many options .* not 'yes'"),
+        ({"multiple": 9}, ValueError, "multiple=9: there are 3 options; multiple=True"),
+        ({"multiple": -1}, ValueError, "multiple=-1: there are 3 options"),
+        ({"options": "yes"}, TypeError, r"options is a list of texts, like \[.yes., .no.\], not 'yes'"),
+        ({"options": None}, TypeError, "options is a list of texts, .* not None"),
+        ({"options": ["yes", None]}, TypeError, "Option 2 is a text, not None"),
+        ({"question": None}, TypeError, "The question is a text, not None"),
+        ({"key": 5}, TypeError, "The key is a text, not 5"),
+    ],
+)
+def test_a_wrong_argument_is_told_in_the_words_of_the_call(
+    room: HostRoom, wrong: dict[str, object], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        room.poll(**{"question": "Which?", "options": OPTIONS, **wrong})  # type: ignore[arg-type]
+    assert room.polls == []
+
+
+def test_options_may_be_numbers_and_how_many_to_choose_is_kept(room: HostRoom) -> None:
+    assert room.poll("How many?", range(3)).options == ["0", "1", "2"]  # type: ignore[arg-type]
+    two = opening("Which?", OPTIONS, 2, "live", True, None)
+    assert two["max_choices"] == 2
+    assert opening("Which?", OPTIONS, True, "live", True, None)["max_choices"] == 3
+    assert opening("Which?", OPTIONS, False, "live", True, None)["max_choices"] == 1

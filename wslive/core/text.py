@@ -38,7 +38,10 @@ def clean(text: str, *, max_chars: int, what: str) -> str:
     Raises:
         EmptyText: Nothing visible is left.
         TextTooLong: More than `max_chars` are left.
+        TypeError: It is no text.
     """
+    if not isinstance(text, str):
+        raise TypeError(f"{what} is a text, not {text!r}.")
     visible = "".join(
         " " if char in _KEPT_AS_SPACE else char
         for char in text

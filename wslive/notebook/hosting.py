@@ -170,7 +170,7 @@ async def _host(
     if code is not None:
         room = await _take_over(at, code, host_key)
     else:
-        wanted = clean(title or _notebook_title(), max_chars=MAX_TITLE_CHARS, what="The title")
+        wanted = clean(_notebook_title() if title is None else title, max_chars=MAX_TITLE_CHARS, what="The title")
         room = (None if new else await _resumed(at, wanted)) or await _opened(at, wanted)
     if audience != "this_computer":
         await room.aio.let_in(audience)
@@ -231,6 +231,8 @@ async def _rooms(server: str | None) -> list[Hosted]:
 
 async def _join(link_or_code: str, name: str | None) -> Participant:
     server, code = await _where(link_or_code)
+    if not isinstance(name, str | None):
+        raise TypeError(f"The name is a text, not {name!r}.")
     at = local_server.name_of(server)
     token = keys.token(at, code, name)
     place = ("join", at, code, name or "")
@@ -258,6 +260,10 @@ async def _watch(link_or_code: str) -> Viewer:
 
 async def _where(link_or_code: str) -> tuple[str, str]:
     """The server and the code that a link or a bare code means."""
+    if not isinstance(link_or_code, str):
+        raise TypeError(
+            f"A join link or code is a text, like 'http://192.168.1.7:8765/r/K7M2QX', not {link_or_code!r}."
+        )
     text = link_or_code.strip()
     if "/" in text:
         found = re.match(r"(https?://[^?#]+?)/r/([A-Za-z0-9-]+)(?:/screen)?/?(?:[?#].*)?$", text)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
 from wslive.core.view import View
 from wslive.notebook import frames
 from wslive.notebook.calls import blocking
@@ -13,6 +15,9 @@ from wslive.notebook.question import Question
 
 if TYPE_CHECKING:
     from wslive.notebook.live import HostLive
+
+
+RESULTS = ("live", "after_vote", "after_close", "host_only")
 
 
 class Poll(Question):
@@ -62,8 +67,10 @@ class Poll(Question):
             PollHasBallots: There are ballots, and the number of options differs.
         """
         now = self._of(self.live.connection.replica.view)["definition"]
-        texts = [o["text"] for o in now["options"]] if options is None else list(options)
-        body = {"question": now["question"] if question is None else question, "options": texts}
+        body = {
+            "question": now["question"] if question is None else _question(question),
+            "options": [o["text"] for o in now["options"]] if options is None else _options(options),
+        }
         await self._do("edit", body, timeout_s)
 
     @blocking
@@ -141,3 +148,41 @@ class Poll(Question):
 
     async def _do(self, kind: str, body: View, timeout_s: float) -> None:
         await self.live.command(self.id, kind, body, timeout_s)
+
+
+def opening(
+    question: str, options: Sequence[str], multiple: bool | int, results: str, changeable: bool, key: str | None
+) -> View:
+    """The body of the command that opens a poll, from what `HostRoom.poll` was given.
+
+    Raises:
+        TypeError · ValueError: In the words of that call.
+        EmptyText · TextTooLong: About the texts.
+    """
+    texts = _options(options)
+    if not isinstance(multiple, int):
+        raise TypeError(f"multiple is True, False, or how many options can be chosen at once, not {multiple!r}.")
+    if multiple is not True and not 0 <= multiple <= len(texts):
+        raise ValueError(f"multiple={multiple}: there are {len(texts)} options; multiple=True lets people choose all.")
+    if results not in RESULTS:
+        raise ValueError(f"results={results!r} is none of {', '.join(map(repr, RESULTS))}.")
+    return {
+        "question": _question(question),
+        "options": texts,
+        "max_choices": len(texts) if multiple is True else int(multiple) or 1,
+        "results": results,
+        "changeable": changeable,
+        "key": None if key is None else clean(key, max_chars=MAX_KEY_CHARS, what="The key"),
+    }
+
+
+def _question(question: str) -> str:
+    return clean(question, max_chars=MAX_QUESTION_CHARS, what="The question")
+
+
+def _options(options: Sequence[str]) -> list[str]:
+    if isinstance(options, str | bytes) or not isinstance(options, Iterable):
+        raise TypeError(f'options is a list of texts, like ["yes", "no"], not {options!r}.')
+    # Numbers are texts to people; None is a mistake.
+    texts = [option if option is None else str(option) for option in options]
+    return [clean(text, max_chars=MAX_OPTION_CHARS, what=f"Option {n}") for n, text in enumerate(texts, 1)]

@@ -11,7 +11,6 @@ from typing import Any, Literal, Self, TypeVar
 
 from wslive.client.http import fetch, fetch_json
 from wslive.core.errors import NotAllowed, PollHasBallots, UnknownActivity
-from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
 from wslive.core.view import View
 from wslive.crowd import Behaviour, Crowd
 from wslive.crowd.model import SYNTHETIC
@@ -22,7 +21,7 @@ from wslive.notebook.chat import HostChat
 from wslive.notebook.live import TIMEOUT_S, HostLive, count, shown_time
 from wslive.notebook.local_server import ServerAt
 from wslive.notebook.people import People
-from wslive.notebook.poll import Poll
+from wslive.notebook.poll import Poll, opening
 from wslive.notebook.saved import room_html
 from wslive.notebook.shown import Shown
 
@@ -83,18 +82,10 @@ class HostRoom(HostLive, Shown):
         Raises:
             PollHasBallots: The poll of that key has another text and ballots.
             TooFewOptions · TooManyOptions · DuplicateOption · EmptyText · TextTooLong: About the texts.
+            TypeError · ValueError: About the other arguments.
             Unconfirmed: No answer in time; the question stays queued.
         """
-        body: dict[str, Any] = {
-            "question": clean(question, max_chars=MAX_QUESTION_CHARS, what="The question"),
-            "options": [
-                clean(str(o), max_chars=MAX_OPTION_CHARS, what=f"Option {i}") for i, o in enumerate(options, 1)
-            ],
-            "max_choices": len(options) if multiple is True else int(multiple) or 1,
-            "results": results,
-            "changeable": changeable,
-            "key": None if key is None else clean(key, max_chars=MAX_KEY_CHARS, what="The key"),
-        }
+        body = opening(question, options, multiple, results, changeable, key)
         found = self._find(body)
         if found is not None:
             if _content(found.definition) == body:
