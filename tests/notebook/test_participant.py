@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 import wslive
@@ -7,6 +9,7 @@ from wslive.core.errors import (
     ConnectionEnded,
     NothingToRetract,
     QuestionChanged,
+    RoomHasEnded,
     UnknownActivity,
     UnknownOption,
 )
@@ -32,8 +35,8 @@ def test_an_option_is_named_by_text_or_index(room: HostRoom) -> None:
     assert poll.tally() == {"quick": 0, "merge": 0, "heap": 1}
 
 
-@pytest.mark.parametrize("wrong", ["bubble", 3, -1, True, "Merge"])
-def test_an_option_that_is_not_there_is_told_with_those_that_are(wrong: str | int) -> None:
+@pytest.mark.parametrize("wrong", ["bubble", 3, -1, True, "Merge", None])
+def test_an_option_that_is_not_there_is_told_with_those_that_are(wrong: Any) -> None:
     definition = {"options": [{"id": "o1", "text": "quick"}, {"id": "o2", "text": "merge"}]}
     with pytest.raises(UnknownOption, match="'quick', 'merge'"):
         option_ids(definition, wrong)
@@ -76,6 +79,16 @@ def test_a_question_that_was_pushed_off_the_stage_takes_no_votes(room: HostRoom)
     me.wait_for_question(timeout_s=20)
     me.vote("yes")
     assert [poll.answered for poll in me.polls] == [0, 1]
+
+
+def test_voting_in_a_room_that_has_ended_is_refused_also_with_the_same_answer(room: HostRoom) -> None:
+    room.poll("Which?", OPTIONS)
+    me = wslive.join(room.link, name="Ada")
+    me.vote("merge")
+    room.end()
+    follow(me, room)
+    with pytest.raises((RoomHasEnded, ConnectionEnded)):
+        me.vote("merge")
 
 
 def test_nothing_asked_yet_is_said_so(room: HostRoom) -> None:

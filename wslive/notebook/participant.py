@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from wslive.client.connection import Status
 from wslive.core.errors import NothingToRetract, UnknownActivity, UnknownOption
 from wslive.core.roles import Role
 from wslive.core.view import View
@@ -121,13 +122,15 @@ class Participant(Visitor):
 
         Raises:
             UnknownOption · TooManyChoices · NoChoice: About the choice.
+            RoomHasEnded: Nobody is asked any more.
             PollClosed · QuestionChanged · AlreadyVoted: It came too late, or for the second time.
             Unconfirmed: No answer in time; the vote stays queued and counts once.
         """
         id, view = self._poll_view(poll)
         body = {"round": view["status"]["round"], "options": option_ids(view["definition"], choice)}
         mine = self._ballot(id, view)
-        if mine is not None and sorted(mine) == sorted(body["options"]):
+        goes_on = not self.connection.replica.view["room"]["ended"] and self.connection.status is not Status.ENDED
+        if goes_on and mine is not None and sorted(mine) == sorted(body["options"]):
             return  # this very ballot is counted already: a cell that runs again changes nothing
         await self.command(id, "cast_vote", body, timeout_s)
 
@@ -187,7 +190,7 @@ def option_ids(definition: View, choice: Choice) -> list[str]:
     """
     options = definition["options"]
     chosen: list[str] = []
-    for wanted in [choice] if isinstance(choice, str | int) else choice:
+    for wanted in [choice] if isinstance(choice, str | int | None) else choice:
         if isinstance(wanted, int) and not isinstance(wanted, bool):
             found = options[wanted]["id"] if 0 <= wanted < len(options) else None
         else:
