@@ -46,6 +46,16 @@ def test_a_person_is_sent_out_for_good(room: HostRoom, me: Participant) -> None:
         me.say("hello?")
 
 
+def test_somebody_who_comes_in_meanwhile_is_found(room: HostRoom) -> None:
+    joining = threading.Timer(0.2, lambda: wslive.join(room.link, name="Bo"))
+    joining.start()
+    room.people.remove("Bo")
+    joining.join()
+    assert len(room.people) == 0
+    with pytest.raises(UnknownPerson, match="Nobody called 'Bo'"):
+        room.people.remove("Bo", timeout_s=0.05)
+
+
 def test_presence_tells_who_is_here(room: HostRoom, me: Participant) -> None:
     both = threading.Event()
     room.people.on_change(lambda people: people.online == 2 and both.set())

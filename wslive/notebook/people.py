@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from wslive.notebook.live import Live
 
 CallT = TypeVar("CallT", bound=Callable[..., object])
+
+_COMING_S = 2.0
+"""How long to wait for somebody who has just come in, before it is said that nobody is called so."""
 
 
 class Person(NamedTuple):
@@ -125,8 +129,13 @@ class People(Shown, HasAio):
         return [] if presence is None else list(presence.here or ())
 
     async def _do(self, kind: str, person: Person | str, body: View, timeout_s: float) -> None:
-        names = self.live.connection.replica.view["people"].get("names", {})
-        await self.live.command(0, kind, {"person": person_id(names, person), **body}, timeout_s)
+        connection = self.live.connection
+        if not isinstance(person, Person):
+            with suppress(TimeoutError):
+                # Whoever has come in this moment may not be in this view yet.
+                await connection.changed(lambda view: _ids(_names(view), person), min(timeout_s, _COMING_S))
+        id = person_id(_names(connection.replica.view), person)
+        await self.live.command(0, kind, {"person": id, **body}, timeout_s)
 
     def _version(self) -> object:
         people = self.live.connection.replica.view["people"]
@@ -141,11 +150,18 @@ def person_id(names: View, person: Person | str) -> str:
     """
     if isinstance(person, Person):
         return person.id
-    if person in names:
-        return person
-    found = [id for id, p in names.items() if p["name"] == person]
+    found = _ids(names, person)
     if len(found) > 1:
         raise UnknownPerson(f"{len(found)} people are called {person!r}; say whom by id: {', '.join(found)}.")
     if not found:
         raise UnknownPerson(f"Nobody called {person!r} is in this room.")
     return found[0]
+
+
+def _ids(names: View, person: str) -> list[str]:
+    return [person] if person in names else [id for id, p in names.items() if p["name"] == person]
+
+
+def _names(view: View) -> View:
+    found: View = view["people"].get("names", {})
+    return found
