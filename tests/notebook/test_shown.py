@@ -67,3 +67,16 @@ def test_a_terminal_gets_plain_text(room: HostRoom, capsys: pytest.CaptureFixtur
     room.poll("Which?", ["a", "b"])._ipython_display_()
     assert capsys.readouterr().out == "Which? (open, 0 answered)\n  a  0\n  b  0\n"
     assert room._repr_mimebundle_() == {"text/plain": repr(room)}
+
+
+def test_completion_offers_what_is_for_people_and_everything_that_is(room: HostRoom) -> None:
+    poll = room.poll("Which?", ["a", "b"])
+    for thing, offered in (
+        (room, {"poll", "polls", "stage", "chat", "people", "lock", "let_in", "save", "end", "link", "links", "aio"}),
+        (poll, {"tally", "close", "new_round", "edit", "to_frame", "figure", "widget", "on_change", "answered"}),
+        (room.chat, {"say", "mode", "pause", "hide", "to_frame"}),
+        (wslive.join(room.link, name="Ada"), {"vote", "retract", "answer", "say", "rename", "poll", "close", "name"}),
+    ):
+        names = {name for name in dir(thing) if not name.startswith("_")}
+        assert offered <= names
+        assert not names & {"live", "connection", "reactions", "read", "peek", "command", "part_of", "saved_html"}

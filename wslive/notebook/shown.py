@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 _making = threading.Lock()
 
+_OURS = frozenset(
+    "at command connection describe_resumed events learn_links let_go live part part_of peek reactions read "
+    "refresh_saved saved_html saved_text speak widgets".split()
+)
+"""What rooms and their parts are made of, and no completion offers."""
+
 
 class Shown:
     """Something with a live view in a cell."""
@@ -50,6 +56,9 @@ class Shown:
             if self._widget is None:
                 self._widget = RoomWidget(self.live, self.part, self.id)
             return self._widget
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _OURS]
 
     def saved_html(self) -> str:
         """What a saved notebook shows."""
