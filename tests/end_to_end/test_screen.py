@@ -130,6 +130,26 @@ def test_it_can_be_read_from_the_back_row(hall: Hall, new_page: Pages) -> None:
     assert page.evaluate("() => parseFloat(getComputedStyle(document.querySelector('.xtick text')).fontSize)") >= 27
 
 
+@pytest.mark.parametrize(("options", "rounds", "least_px"), [(12, 2, 20), (50, 1, 12)])
+def test_many_options_are_named_in_full_beside_bars_whose_counts_can_be_read(
+    hall: Hall, new_page: Pages, options: int, rounds: int, least_px: float
+) -> None:
+    texts = [f"option number {i}" for i in range(1, options + 1)]
+    poll = hall.poll("Which?", texts)
+    (ada,) = hall.join("Ada")
+    ada.vote(poll, "o1")
+    if rounds == 2:
+        hall.host.command(poll, "start_round")
+        ada.vote(poll, "o1", round=2)
+    page = show(new_page, hall)
+    wait_for_chart(page, [1, *[0] * (options - 1)], axis="x")
+    assert page.locator(".ytick text").all_text_contents() == texts
+    sizes = page.locator(".bartext").evaluate_all("all => all.map(e => e.getBoundingClientRect().height)")
+    assert len(sizes) == options
+    assert min(sizes) >= least_px
+    assert page.locator(".wslive-chart").evaluate("e => e.scrollWidth <= e.clientWidth")
+
+
 @pytest.mark.parametrize("preferred", ["light", "dark"])
 def test_it_is_light_or_dark_as_preferred_and_as_chosen(hall: Hall, new_page: Pages, preferred: Any) -> None:
     hall.poll("Which sort is stable?", OPTIONS)

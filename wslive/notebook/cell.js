@@ -167,11 +167,11 @@ export async function loadFrom(files) {
     ["wire", "client", "lib", "layouts"].map((name) => import(`${files}${name}.js`)),
   );
   const kinds = ["poll", "chat"];
-  const { fill } = await import(`${files}activities/poll/chart.js`);
+  const { fit } = await import(`${files}activities/poll/chart.js`);
   const found = await Promise.all(kinds.map((kind) => import(`${files}activities/${kind}/view.js`)));
   const views = Object.fromEntries(kinds.map((kind, i) => [kind, found[i].default]));
   const styles = (await Promise.all(["style.css", "poll.css", "chat.css", "cell.css"].map(text))).join("\n");
-  const chart = text("activities/poll/chart.json").then((template) => ({ fill, template: JSON.parse(template) }));
+  const chart = text("activities/poll/chart.json").then((template) => ({ fit, template: JSON.parse(template) }));
   const cells = makeCells({ wire, client, lib, layouts, views, styles, chart: () => chart });
   return { ...cells, describe };
 }

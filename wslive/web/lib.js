@@ -217,7 +217,7 @@ async function fetched(url) {
  * The `lib` of views.
  *
  * @param options.plotly loads plotly.js: () => plotlyByScript(url) or () => plotlyBySource([url, …])
- * @param options.chart (kind) => (a promise of) {template, fill}: what the activity's chart.py and chart.js hold
+ * @param options.chart (kind) => (a promise of) {template, fit}: what the activity's chart.py and chart.js hold
  */
 export function makeLib({ plotly, chart }) {
   const charts = {};

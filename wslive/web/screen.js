@@ -1,6 +1,6 @@
 // The projector: one question and its chart, and how to join; no names, no chat.
 
-import { fill } from "./activities/poll/chart.js";
+import { fit } from "./activities/poll/chart.js";
 import poll from "./activities/poll/view.js";
 import { connect } from "./client.js";
 import { activityModel, attr, h, makeLib, plotlyByScript, pollsToShow, show, statusWords, text, turnout } from "./lib.js";
@@ -16,7 +16,7 @@ const code = decodeURIComponent(location.pathname.match(/\/r\/([^/]+)\/screen\/?
 const storage = wire.safeStorage("localStorage");
 const lib = makeLib({
   plotly: () => plotlyByScript(here("static/plotly.min.js")),
-  chart: async (kind) => ({ fill, template: await (await fetch(here(`static/activities/${kind}/chart.json`))).json() }),
+  chart: async (kind) => ({ fit, template: await (await fetch(here(`static/activities/${kind}/chart.json`))).json() }),
 });
 const live = connect({ wire, urls: [BASE], room: code, role: "viewer" });
 

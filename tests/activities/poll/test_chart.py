@@ -110,19 +110,35 @@ def test_the_count_axis_leaves_room_above_and_has_few_whole_ticks(most: int) -> 
 
 
 def test_long_labels_wrap_to_the_width_of_their_bar() -> None:
-    ticks, tilt = labels(["merge sort with an extra buffer", "quick"], 400, 13)
+    ticks, rows = labels(["merge sort with an extra buffer", "quick"], 400, 13)
     assert ticks[0] == "merge sort with an extra<br>buffer"
-    assert tilt == 0
+    assert rows == 0
 
 
-def test_many_long_labels_are_shortened_and_tilted() -> None:
-    ticks, tilt = labels([f"a rather long option number {i}" for i in range(30)], 600, 13)
-    assert tilt != 0
-    assert all(len(tick) <= 25 and tick.endswith("…") for tick in ticks)
+def test_many_options_have_rows_of_their_own_with_the_counts_beside_lying_bars() -> None:
+    texts = [f"a rather long option that needs two lines, number {i}" for i in range(30)]
+    made = fill(poll(list(range(30)), list(range(30)), texts=texts), width_px=600)
+    assert made["data"][0]["orientation"] == "h"
+    assert made["data"][0]["x"] == list(range(30))
+    assert made["data"][0]["text"][29] == "29 · 7 %"
+    assert [tick.replace("<br>", " ") for tick in made["layout"]["yaxis"]["ticktext"]] == texts
+    assert made["layout"]["yaxis"]["range"] == [29.5, -0.5]
+    assert made["layout"]["meta"]["rows"] == 60
+    assert figure(poll(list(range(30)), texts=texts))["layout"]["height"] > 60 * 13
 
 
-def test_many_short_labels_stand_upright() -> None:
-    assert labels(list("ABCDEFGHIJKLMNOPQRSTUVWXYZ"), 600, 13)[1] == 0
+def test_a_label_that_would_be_cut_lays_the_bars_down() -> None:
+    long = "word " * 40
+    made = fill(poll([1, 2], texts=[long.strip(), "short"]), width_px=320)
+    assert made["data"][0]["orientation"] == "h"
+    assert made["layout"]["yaxis"]["ticktext"][0].replace("<br>", " ") == long.strip()
+
+
+@pytest.mark.parametrize("width_px", [320, 640, 1400])
+def test_up_to_six_ordinary_options_stand_upright(width_px: float) -> None:
+    made = fill(poll([1, 2, 3, 4, 5, 6], texts=["quick", "merge", "heap", "shell", "radix", "tim"]), width_px=width_px)
+    assert "orientation" not in made["data"][0]
+    assert made["data"][0]["y"] == [1, 2, 3, 4, 5, 6]
 
 
 @pytest.mark.parametrize(

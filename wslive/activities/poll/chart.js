@@ -1,6 +1,8 @@
 // A poll's tally as Plotly data: the twin of chart.py's fill(); a test compares what both make of the same views.
 // Only what draws charts loads this file: the projector and cells. No import.
 
+const MAX_ROWS = 1_000;
+
 export function wrap(text, chars, maxLines) {
   const lines = [""];
   for (const word of text.split(" ")) {
@@ -30,11 +32,16 @@ const ENTITIES = { "&": "&amp;", "<": "&lt;", ">": "&gt;", $: "&#36;" };
 const escape = (text) => text.replace(/[&<>$]/g, (symbol) => ENTITIES[symbol]);
 
 function labels(texts, width_px, font_px, rules) {
+  const joined = (rows) => rows.map((lines) => lines.map(escape).join("<br>"));
+  const longest = (rows) => Math.max(0, ...rows.map((lines) => lines.length));
   const chars = Math.floor((width_px * 0.94) / Math.max(1, texts.length) / (font_px * rules.char_width));
-  if (chars < rules.min_chars && texts.some((text) => [...text].length > chars)) {
-    return [texts.map((text) => escape(wrap(text, rules.tilted_chars, 1)[0])), rules.tilt];
-  }
-  return [texts.map((text) => wrap(text, chars, rules.max_lines).map(escape).join("<br>")), 0];
+  const upright = texts.map((text) => wrap(text, Math.max(1, chars), MAX_ROWS));
+  const most = longest(upright);
+  const isNarrow = chars < rules.min_chars && most > 1;
+  if (texts.length <= rules.most_upright && most <= rules.max_lines && !isNarrow) return [joined(upright), 0];
+  const beside = Math.max(rules.min_chars, Math.floor((width_px * rules.lying_share) / (font_px * rules.char_width)));
+  const lying = texts.map((text) => wrap(text, beside, MAX_ROWS));
+  return [joined(lying), texts.length * longest(lying)];
 }
 
 function axisTop(most, template) {
@@ -51,7 +58,8 @@ export function fill(view, template, { width_px, font_px }, { plain, percent }) 
   const { options } = view.definition;
   const { tally } = view;
   const texts = options.map((o) => plain(o.math, o.text));
-  const [ticktext, tickangle] = labels(texts, width_px, font_px, template.labels);
+  const names = options.map((o) => o.text);
+  const [ticktext, rows] = labels(texts, width_px, font_px, template.labels);
   const rounds = tally.counts ? [...tally.earlier, tally].slice(-2).reverse() : [];
   const counts = rounds.map((round) => options.map((o) => round.counts[o.id] ?? 0));
   const [top, step] = axisTop(Math.max(0, ...counts.flat()), template);
@@ -61,19 +69,33 @@ export function fill(view, template, { width_px, font_px }, { plain, percent }) 
     return {
       ...template.data[i],
       name: `Round ${tally.earlier.length + 1 - i}`,
-      x: options.map((o) => o.text),
-      y: counts[i],
+      ...(rows ? { orientation: "h", x: counts[i], y: names } : { x: names, y: counts[i] }),
       hovertext: texts.map((text, n) => `${escape(text)}: ${counts[i][n]} (${shares[n]})`),
-      ...(i === 0 ? { text: counts[i].map((n, k) => `${n}<br>${shares[k]}`) } : {}),
+      ...(i === 0 ? { text: counts[i].map((n, k) => (rows ? `${n} · ${shares[k]}` : `${n}<br>${shares[k]}`)) } : {}),
       ...(both ? { width: 0.38, offset: i === 0 ? 0.02 : -0.4 } : { width: 0.64 }),
     };
   });
   const { xaxis, yaxis } = template.layout;
-  const layout = {
-    ...template.layout,
-    showlegend: rounds.length === 2,
-    xaxis: { ...xaxis, tickvals: options.map((_, i) => i), ticktext, tickangle, range: [-0.5, options.length - 0.5] },
-    yaxis: { ...yaxis, range: [0, top], dtick: step },
-  };
+  const ends = [-0.5, options.length - 0.5];
+  const named = { ...xaxis, tickvals: options.map((_, i) => i), ticktext, range: rows ? ends.reverse() : ends };
+  const counted = { ...yaxis, range: [0, top], dtick: step };
+  const layout = { ...template.layout, showlegend: rounds.length === 2, xaxis: named, yaxis: counted };
+  if (rows) {
+    const margin = { ...template.layout.margin, r: 12 + Math.floor(4 * font_px) };
+    Object.assign(layout, { xaxis: counted, yaxis: named, meta: { rows }, margin });
+  }
   return { data, layout };
+}
+
+/**
+ * The same for a box on a page: the letters of many options become smaller where the height is given, not too small to
+ * read; beyond that the chart is higher than its box.
+ */
+export function fit(view, template, { width, height, size, least }, lib) {
+  for (let font_px = size; ; font_px = Math.max(least, font_px - 1)) {
+    const made = fill(view, template, { width_px: width - 60, font_px }, lib);
+    const rows = made.layout.meta?.rows ?? 0;
+    const needed = rows ? template.rows_margin_px + Math.ceil(rows * font_px * template.row_height) : 0;
+    if (needed <= height || font_px <= least) return { ...made, size: font_px, height: Math.max(height, needed) };
+  }
 }

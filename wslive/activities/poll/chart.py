@@ -4,7 +4,8 @@
     figure(view)    the same with a title, as `poll.figure()` hands it out
 
 Bars stand upright, one for each option in the poll's order, one colour for all: the axis names the options, so colour
-need not, and nobody has to tell colours apart. The round before stays behind as a paler bar to the left.
+need not, and nobody has to tell colours apart. The round before stays behind as a paler bar to the left. Where options
+are many, or too long to stand whole below their bars, the bars lie and every option has rows of its own.
 Everything is a plain dictionary; plotly is not imported here.
 """
 
@@ -26,6 +27,7 @@ TEMPLATE: Figure = {
             "marker": {"color": "#4a7bf0"},
             "textposition": "outside",
             "textfont": {"weight": 700},
+            "constraintext": "none",  # otherwise it shrinks with the bar until nobody can read it
             "cliponaxis": False,
             "hovertemplate": "%{hovertext}<extra></extra>",
         },
@@ -66,7 +68,10 @@ TEMPLATE: Figure = {
     },
     # What only the browser needs.
     "config": {"displayModeBar": False, "displaylogo": False, "showTips": False, "doubleClick": False},
-    "labels": {"char_width": 0.56, "min_chars": 7, "max_lines": 5, "tilted_chars": 24, "tilt": -38},
+    "labels": {"char_width": 0.56, "min_chars": 7, "max_lines": 5, "most_upright": 6, "lying_share": 0.42},
+    # How much of the height a row of lying bars takes, in sizes of its font, and what is around the rows.
+    "row_height": 1.3,
+    "rows_margin_px": 40,
     "headroom": 1.2,
     # The top of the count axis and the step of its ticks; from [10, 2] on they are repeated times 10, 100, …
     "tops": [[4, 1], [5, 1], [6, 2], [8, 2]],
@@ -75,6 +80,9 @@ TEMPLATE: Figure = {
     ],
 }  # fmt: skip
 """The look. `data` holds the bars of this round and of the round before."""
+
+MAX_ROWS = 1_000
+"""Of one label: it is shown whole."""
 
 
 def fill(view: Mapping[str, Any], *, width_px: float = 700, font_px: float = 13) -> Figure:
@@ -86,12 +94,14 @@ def fill(view: Mapping[str, Any], *, width_px: float = 700, font_px: float = 13)
         font_px: The size of the labels.
 
     Returns:
-        `data[0]["y"]` are the counts of this round in the order of the options; empty where they are not shown.
+        `data[0]["y"]` are the counts of this round in the order of the options; `data` is empty where they are not
+        shown. Where bars lie (`data[0]["orientation"]` is "h"), the counts are `data[0]["x"]`, and
+        `layout["meta"]["rows"]` says how many lines of text the chart needs to have room for.
     """
     options = view["definition"]["options"]
     tally = view["tally"]
     texts = [flatten(o.get("math"), o["text"]) for o in options]
-    ticks, tilt = labels(texts, width_px, font_px)
+    ticks, rows = labels(texts, width_px, font_px)
     rounds = [*tally["earlier"], tally][-2:] if tally["counts"] is not None else []
     counts = [[r["counts"].get(o["id"], 0) for o in options] for r in rounds]
     top, step = axis_top(max((n for row in counts for n in row), default=0))
@@ -101,29 +111,29 @@ def fill(view: Mapping[str, Any], *, width_px: float = 700, font_px: float = 13)
         trace = {
             **TEMPLATE["data"][i],
             "name": f"Round {len(tally['earlier']) + 1 - i}",
-            "x": [o["text"] for o in options],
-            "y": row,
             "hovertext": [f"{escape(t)}: {n} ({s})" for t, n, s in zip(texts, row, shares, strict=True)],
         }
+        names = [o["text"] for o in options]
+        trace |= {"orientation": "h", "x": row, "y": names} if rows else {"x": names, "y": row}
         if i == 0:
-            trace["text"] = [f"{n}<br>{s}" for n, s in zip(row, shares, strict=True)]
+            trace["text"] = [f"{n} · {s}" if rows else f"{n}<br>{s}" for n, s in zip(row, shares, strict=True)]
         if len(rounds) == 2:
             trace |= {"width": 0.38, "offset": 0.02 if i == 0 else -0.4}
         else:
             trace |= {"width": 0.64}
         data.append(trace)
-    layout = {
-        **TEMPLATE["layout"],
-        "showlegend": len(rounds) == 2,
-        "xaxis": {
-            **TEMPLATE["layout"]["xaxis"],
-            "tickvals": list(range(len(options))),
-            "ticktext": ticks,
-            "tickangle": tilt,
-            "range": [-0.5, len(options) - 0.5],
-        },
-        "yaxis": {**TEMPLATE["layout"]["yaxis"], "range": [0, top], "dtick": step},
+    ends = [-0.5, len(options) - 0.5]
+    named = {
+        **TEMPLATE["layout"]["xaxis"],
+        "tickvals": list(range(len(options))),
+        "ticktext": ticks,
+        "range": ends[::-1] if rows else ends,  # the first option on top
     }
+    counted = {**TEMPLATE["layout"]["yaxis"], "range": [0, top], "dtick": step}
+    layout = {**TEMPLATE["layout"], "showlegend": len(rounds) == 2, "xaxis": named, "yaxis": counted}
+    if rows:
+        layout |= {"xaxis": counted, "yaxis": named, "meta": {"rows": rows}}
+        layout["margin"] = {**TEMPLATE["layout"]["margin"], "r": 12 + int(4 * font_px)}  # for what stands beside bars
     return {"data": data, "layout": layout}
 
 
@@ -149,8 +159,11 @@ def figure(view: Mapping[str, Any], *, as_of_ms: int | None = None, width_px: fl
     lines = wrap(question, max(20, int(width_px / 9)), 3)
     made["layout"] |= {
         "title": {"text": "<br>".join(map(escape, lines)), "subtitle": {"text": " · ".join(notes)}},
-        "margin": {**TEMPLATE["layout"]["margin"], "t": 58 + 22 * len(lines)},
+        "margin": {**made["layout"]["margin"], "t": 58 + 22 * len(lines)},
     }
+    if "meta" in made["layout"]:
+        room_px = made["layout"]["margin"]["t"] + TEMPLATE["rows_margin_px"]
+        made["layout"]["height"] = max(450, room_px + int(made["layout"]["meta"]["rows"] * 13 * TEMPLATE["row_height"]))
     if tally["counts"] is None:
         made["layout"]["annotations"] = [
             {"text": "The result is not shown yet.", "showarrow": False}
@@ -160,12 +173,17 @@ def figure(view: Mapping[str, Any], *, as_of_ms: int | None = None, width_px: fl
 
 
 def labels(texts: Sequence[str], width_px: float, font_px: float) -> tuple[list[str], int]:
-    """Labels that fit below their bars, and the angle at which they stand, in degrees."""
+    """Labels that fit below their bars, and 0; or beside lying bars, and how many rows all of them take."""
     rules = TEMPLATE["labels"]
     chars = int(width_px * 0.94 / max(1, len(texts)) / (font_px * rules["char_width"]))
-    if chars < rules["min_chars"] and any(len(t) > chars for t in texts):
-        return [escape(wrap(t, rules["tilted_chars"], 1)[0]) for t in texts], rules["tilt"]
-    return ["<br>".join(map(escape, wrap(t, chars, rules["max_lines"]))) for t in texts], 0
+    upright = [wrap(t, max(1, chars), MAX_ROWS) for t in texts]
+    most = max(map(len, upright), default=0)
+    narrow = chars < rules["min_chars"] and most > 1
+    if len(texts) <= rules["most_upright"] and most <= rules["max_lines"] and not narrow:
+        return ["<br>".join(map(escape, lines)) for lines in upright], 0
+    chars = max(rules["min_chars"], int(width_px * rules["lying_share"] / (font_px * rules["char_width"])))
+    lying = [wrap(t, chars, MAX_ROWS) for t in texts]
+    return ["<br>".join(map(escape, lines)) for lines in lying], len(texts) * max(map(len, lying))
 
 
 def wrap(text: str, chars: int, max_lines: int) -> list[str]:

@@ -2,6 +2,7 @@
 // tab or a reconnect shows the same, an answer that is still on its way included.
 
 const IGNORE_TAPS_MS = 400;
+const CELL_HEIGHT_PX = 280;
 const VOTES = new Set(["cast_vote", "retract_vote"]);
 const CHECK = "M5 12.5l4.5 4.5L19 7.5";
 
@@ -22,10 +23,14 @@ function makeChart(lib, place, onFailure) {
     } catch (error) {
       return onFailure(error);
     }
-    const [width, height] = [box.clientWidth, box.clientHeight];
+    const [width, given] = [box.clientWidth, box.clientHeight];
     if (!view || !width) return;
-    const size = place === "screen" ? Math.max(17, Math.min(width / 44, height / 17)) : 13;
-    const { data, layout } = chart.fill(view, chart.template, { width_px: width - 60, font_px: size }, lib);
+    const isScreen = place === "screen";
+    const wanted = isScreen ? Math.max(17, Math.min(width / 44, given / 17)) : 13;
+    const room = { width, height: isScreen ? given : CELL_HEIGHT_PX, size: wanted, least: isScreen ? 11 : 13 };
+    const { data, layout, size, height } = chart.fit(view, chart.template, room, lib);
+    if (!isScreen) box.style.setProperty("height", `${height}px`);
+    box.style.setProperty("overflow-y", height > box.clientHeight ? "auto" : "hidden");
     const font = { size, family: getComputedStyle(box).fontFamily };
     const look = { width, height, font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
     const margin = { ...layout.margin, t: layout.showlegend ? size * 2.2 : 8 };
