@@ -49,7 +49,7 @@ _SENTENCES: dict[CloseCode, str] = {
     CloseCode.FRAME_TOO_BIG: "A frame was larger than this server takes.",
     CloseCode.ROOM_UNAVAILABLE: "This room cannot be joined.",
     CloseCode.INVALID_TOKEN: "The token is not valid for this room (any more).",
-    CloseCode.REMOVED: "The host has sent this person out of the room.",
+    CloseCode.REMOVED: "The host has sent you out of this room.",
     CloseCode.ROOM_ENDED: "The host has ended this room.",
     CloseCode.ROOM_DELETED: "This room has been deleted.",
     CloseCode.TOO_MANY_ERRORS: "Too many frames could not be understood.",
