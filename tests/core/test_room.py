@@ -288,7 +288,7 @@ def test_the_id_of_an_activity_is_the_offset_of_its_opening(small: SmallRoom) ->
 
 
 def test_a_log_with_a_hole_is_not_folded(small: SmallRoom) -> None:
-    with pytest.raises(ValueError, match="event 3 does not follow offset 1"):
+    with pytest.raises(ValueError, match="Event 3 does not follow offset 1"):
         replay(EPOCH, [small.log[0], small.log[2]], activities())
 
 

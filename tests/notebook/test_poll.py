@@ -53,7 +53,7 @@ def test_a_new_round_keeps_the_ballots_of_the_one_before(poll: Poll, me: Partici
     follow(poll.live, me)
     assert poll.tally(1) == {"quick": 1, "merge": 0, "heap": 0}
     assert poll.tally() == {"quick": 0, "merge": 1, "heap": 0}
-    with pytest.raises(ValueError, match="round 3"):
+    with pytest.raises(ValueError, match="Round 3"):
         poll.tally(3)
 
 

@@ -27,6 +27,6 @@ def activities() -> dict[str, Activity[Any]]:
     for entry in entry_points(group="wslive.activities"):
         activity: Activity[Any] = entry.load()
         if activity.kind in found:
-            raise ValueError(f"the entry point {entry.value} claims the kind {activity.kind!r}, which is taken")
+            raise ValueError(f"The entry point {entry.value} claims the kind {activity.kind!r}, which is taken")
         found[activity.kind] = activity
     return found

@@ -63,7 +63,7 @@ class Background:
         """
         if self.is_current:
             coroutine.close()
-            raise RuntimeError("a blocking call in a callback would wait for itself; await its twin under .aio there")
+            raise RuntimeError("A blocking call in a callback would wait for itself; await its twin under .aio there.")
         future = self.submit(coroutine)
         try:
             return future.result(timeout_s)

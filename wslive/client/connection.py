@@ -137,7 +137,7 @@ class Connection:
             NotConnected: No wslive server answered within `timeout_s` seconds.
         """
         if self._task is not None and not self._task.done():
-            raise RuntimeError("this connection is open already")
+            raise RuntimeError("This connection is open already")
         loop = asyncio.get_running_loop()
         first_welcome = self._first_welcome = loop.create_future()
         self.last_error = None

@@ -322,7 +322,7 @@ class AppendConflict(NotAppended):
     def __init__(self, missed: list[Any]) -> None:
         """Carry the missed events, so that the caller can apply them and decide again."""
         self.missed = missed
-        super().__init__(f"the log has {len(missed)} newer events; apply them and decide again")
+        super().__init__(f"The log has {len(missed)} newer events; apply them and decide again")
 
 
 class InDoubt(LogError):

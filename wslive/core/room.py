@@ -260,7 +260,7 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None) -> None:
         StoreTooNew: A later version of wslive, or an activity that is not installed here, wrote the event.
     """
     if event.offset != room.head.offset + 1:
-        raise ValueError(f"event {event.offset} does not follow offset {room.head.offset}")
+        raise ValueError(f"Event {event.offset} does not follow offset {room.head.offset}")
     meta = Meta(event.offset, event.at_ms, event.actor)
     if event.activity == ROOM:
         decoded = body or _spec(EVENTS_BY_KEY, event.kind, event.version).decoder.decode(event.body)

@@ -125,6 +125,6 @@ def check_batch(expected: Head, events: Sequence[Event]) -> None:
     """
     offsets = [event.offset for event in events]
     if offsets != list(range(expected.offset + 1, expected.offset + 1 + len(events))):
-        raise ValueError(f"the events {offsets[:3]}… do not follow offset {expected.offset}")
+        raise ValueError(f"The events {offsets[:3]}… do not follow offset {expected.offset}")
     if events and not follows(expected, events[0]):
-        raise ValueError(f"the chain of event {events[0].offset} does not follow the expected head")
+        raise ValueError(f"The chain of event {events[0].offset} does not follow the expected head")

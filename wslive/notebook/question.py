@@ -162,7 +162,7 @@ def tally(poll: View, round: int | None) -> dict[str, int] | None:
     rounds = [*shown["earlier"], shown]
     if round is not None and not 1 <= round <= len(rounds):
         raise ValueError(
-            f"round {round} has not been asked; there {'is' if len(rounds) == 1 else 'are'} 1 to {len(rounds)}"
+            f"Round {round} has not been asked; there {'is' if len(rounds) == 1 else 'are'} 1 to {len(rounds)}"
         )
     counts = rounds[-1 if round is None else round - 1]["counts"]
     return {o["text"]: counts.get(o["id"], 0) for o in poll["definition"]["options"]}

@@ -35,7 +35,7 @@ def decode_client(frame: bytes | str, max_frame_bytes: int = MAX_FRAME_BYTES) ->
     """
     size = frame_bytes(frame)
     if size > max_frame_bytes:
-        raise FrameError(f"the frame has {size} bytes; at most {max_frame_bytes} are taken")
+        raise FrameError(f"The frame has {size} bytes; at most {max_frame_bytes} are taken")
     try:
         return _client_decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
