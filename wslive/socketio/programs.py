@@ -16,6 +16,7 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from wslive.client.replica import Replica
@@ -319,6 +320,7 @@ def parse_position(text: object) -> Position | None:
     return Position(parts[0], int(parts[1]), parts[2])
 
 
+@lru_cache(1024)
 def color(option: str) -> str:
     """The colour of an option: always the same for the same id, and the first ones far apart."""
     number = int(option[1:]) if option[1:].isascii() and option[1:].isdigit() else zlib.crc32(option.encode())
