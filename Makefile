@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: help setup demo check test docs clean
+.PHONY: help setup demo check test bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ test: .venv/.test ## the quick checks, then the tests with real servers, Jupyter
 	@tools/node.sh
 	@$(MAKE) --no-print-directory check
 	.venv/bin/pytest tests/end_to_end
+
+bench: .venv/.test ## measure a real server on this machine; ARGS="--rate 5000 --repeats 1" are handed on
+	.venv/bin/python -m benchmarks.votes $(ARGS)
 
 docs: .venv/.test ## bring docs/ up to date: what is told by the code, and the picture of the real thing
 	@tools/browser.sh
