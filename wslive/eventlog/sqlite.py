@@ -2,9 +2,10 @@
 
 Theory of operation. Two threads, each with a connection of its own:
 
-    writer   takes all appends (of whatever rooms) that wait and stores them in one transaction: BEGIN, a savepoint for
-             each append, COMMIT, one sync of the disk. Meanwhile the next ones gather. Nobody hears of an append, not
-             even of a conflict, before the COMMIT it was in has returned.
+    writer   takes all appends (of whatever rooms) that wait and stores them in one transaction: BEGIN, the appends,
+             COMMIT, one sync of the disk. Meanwhile the next ones gather. Nobody hears of an append, not even of a
+             conflict, before the COMMIT it was in has returned. Where one fails by its own fault, all begin again,
+             each in a savepoint: with savepoints from the start, SQLite would copy every page before changing it.
     reader   answers everything else from the last committed state. In WAL mode readers and the writer do not wait for
              each other, so `find` never stands behind a sync.
 
@@ -213,8 +214,7 @@ class SqliteLog:
     def _write_batch(self, works: list[Work[Any]]) -> list[Outcome]:
         try:
             db = self._writable()
-            db.execute("BEGIN IMMEDIATE")
-            outcomes = [_in_savepoint(db, work) for work in works]
+            outcomes = _do_all(db, works)
         except (sqlite3.Error, LogError) as error:
             self._abandon()
             return [Outcome(error=NotAppended(f"Nothing was stored: {error}")) for _ in works]
@@ -270,18 +270,35 @@ class SqliteLog:
                 self._writable()
 
 
+def _do_all(db: sqlite3.Connection, works: list[Work[Any]]) -> list[Outcome]:
+    """Do the jobs of a batch in one transaction, which is left open."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        return [Outcome(work(db)) for work in works]
+    except Exception as error:
+        if _is_stores_fault(error):
+            raise
+    db.execute("ROLLBACK")
+    db.execute("BEGIN IMMEDIATE")
+    return [_in_savepoint(db, work) for work in works]
+
+
 def _in_savepoint(db: sqlite3.Connection, work: Work[Any]) -> Outcome:
     """Do one job of a batch; if it fails by its own fault, the others are not concerned."""
     db.execute("SAVEPOINT job")
     try:
         outcome = Outcome(work(db))
     except Exception as error:
-        if isinstance(error, sqlite3.Error) and not isinstance(error, _CALLERS_FAULT):
+        if _is_stores_fault(error):
             raise
         db.execute("ROLLBACK TO job")
         outcome = Outcome(error=error)
     db.execute("RELEASE job")
     return outcome
+
+
+def _is_stores_fault(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and not isinstance(error, _CALLERS_FAULT)
 
 
 def _empty_wal(db: sqlite3.Connection) -> bool:
