@@ -292,6 +292,35 @@ async def test_a_failing_append_does_not_harm_those_that_share_its_commit(held: 
     assert await refs_of(held, "room-3") == ["c"]
 
 
+@pytest.mark.parametrize("size", [1, 99, 100, 101, 250])
+async def test_a_batch_of_any_size_is_stored_whole_and_in_order(path: Path, size: int) -> None:
+    refs = [f"ref-{number}" for number in range(size)]
+    async with opened(path) as log:
+        await log.create(a_record())
+        start = Head("e1")
+        batch = a_batch(start, *refs)
+        assert await log.append("room-1", start, batch) == head_after(start, batch[-1])
+        assert await log.read("room-1") == batch
+
+
+@pytest.mark.parametrize("shared", [False, True])
+async def test_of_a_long_batch_with_a_bad_event_nothing_is_stored(held: HeldLog, shared: bool) -> None:
+    holding = asyncio.ensure_future(append_all(held, "room-1", ["first"], actor="p_1"))
+    await _at_commit(held)
+    start = Head("e1")
+    refs = [f"ref-{number}" for number in range(249)]
+    waiting = [asyncio.ensure_future(held.append("room-2", start, a_batch(start, *refs, "ref-0")))]
+    if shared:
+        waiting.append(asyncio.ensure_future(held.append("room-3", start, a_batch(start, *refs))))
+    await asyncio.sleep(0)
+    held.gate.release(2)
+    await holding
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [NotAppended, Head][: len(waiting)]
+    assert await refs_of(held, "room-2") == []
+    assert await refs_of(held, "room-3") == (refs if shared else [])
+
+
 async def test_closing_finishes_what_is_in_flight(path: Path, held: HeldLog) -> None:
     first = asyncio.ensure_future(append_all(held, "room-1", ["first"], actor="p_1"))
     await _at_commit(held)
