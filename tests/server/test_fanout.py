@@ -20,7 +20,7 @@ from wslive.core.errors import NotAppended
 from wslive.core.roles import Role, Who
 from wslive.core.view import View
 from wslive.eventlog.memory import MemoryLog
-from wslive.server import app
+from wslive.server import network
 from wslive.server.fanout import Fanout, Member
 from wslive.server.settings import ServerSettings
 from wslive.wire.close_codes import CloseCode
@@ -301,7 +301,7 @@ NARROW = {"receive_buffer_bytes": 4096, "max_queue": 1}
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server's sockets buffer little, so that little has to be sent until one is full."""
-    listen = app.listen
+    listen = network.listen
 
     def listen_narrow(host: str, port: int) -> list[socket.socket]:
         sockets = listen(host, port)
@@ -309,7 +309,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         return sockets
 
-    monkeypatch.setattr(app, "listen", listen_narrow)
+    monkeypatch.setattr(network, "listen", listen_narrow)
 
 
 async def fill(host: Person, count: int) -> int:
