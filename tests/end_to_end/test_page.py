@@ -66,6 +66,7 @@ def test_the_start_page_takes_a_code_in_any_spelling(hall: Hall, new_page: Pages
     [
         ("K7M2O9", "There is no “O” in a code"),
         ("K7M2é9", "only letters A to Z"),
+        ("", "Type the 6 symbols of the code."),
         ("K7M2", "2 are missing"),
         ("K7M2QXZZ", "these are 8"),
         ("ZZZZZZ", "This room cannot be joined"),
@@ -426,14 +427,24 @@ def test_the_end_of_the_room_is_told(hall: Hall, new_page: Pages) -> None:
     page = enter(new_page, hall, "Ada")
     hall.host.command(0, "end_room")
     expect(page.get_by_role("status").filter(has_text="The host has ended this room.")).to_be_visible()
+    expect(eyebrow(page)).to_have_text("Ended")
+    expect(page.get_by_text("Choose one")).to_have_count(0)
     expect(option(page, "merge")).to_have_attribute("aria-disabled", "true")
 
 
 def test_somebody_who_was_sent_out_is_told(hall: Hall, new_page: Pages) -> None:
+    hall.poll("Which sort is stable?", OPTIONS)
     page = enter(new_page, hall, "Ada")
+    option(page, "quick").click()
+    expect(page.get_by_text("Counted", exact=True)).to_be_visible()
     (actor,) = hall.host.view["people"]["names"]
     hall.host.command(0, "remove_person", {"person": actor})
-    expect(page.get_by_role("status").filter(has_text="The host has sent")).to_be_visible()
+    told = page.get_by_role("status").filter(has_text="The host has sent you out of this room.")
+    expect(told).to_be_visible()
+    expect(eyebrow(page)).to_have_text("You are out")
+    expect(page.get_by_role("button", name="Take my answer back")).to_be_hidden()
+    show_chat(page)
+    expect(page.get_by_label("Your line")).to_be_hidden()
 
 
 def test_a_person_whom_the_server_does_not_know_any_more_joins_anew(hall: Hall, new_page: Pages) -> None:

@@ -58,6 +58,13 @@ def test_once_others_can_come_it_shows_their_address_and_a_qr_code(hall: Hall, n
     qr = page.get_by_role("img", name="QR code")
     expect(qr).to_be_visible()
     assert qr.evaluate("e => e.complete && e.naturalWidth > 0")
+    waiting = qr.bounding_box()
+    hall.poll("Which sort is stable?", OPTIONS)
+    wait_for_chart(page, [0, 0, 0])
+    beside = qr.bounding_box()
+    assert waiting is not None
+    assert beside is not None
+    assert waiting["width"] > beside["width"]
     expect(page.get_by_text("Only this computer can join so far.")).to_be_hidden()
 
 
@@ -177,6 +184,15 @@ def test_the_end_of_the_room_is_told(hall: Hall, new_page: Pages) -> None:
     page = show(new_page, hall)
     hall.host.command(0, "end_room")
     expect(page.get_by_role("status").filter(has_text="The host has ended this room.")).to_be_visible()
+    expect(page.get_by_text("Join at")).to_be_hidden()
+    expect(page.get_by_text(hall.code, exact=True)).to_be_hidden()
+
+
+def test_where_there_is_no_room_it_asks_nobody_to_join(hall: Hall, new_page: Pages) -> None:
+    page = new_page(viewport=PROJECTOR)
+    page.goto(f"{hall.url}/r/ZZZZZZ/screen")
+    expect(page.get_by_text("ZZZZZZ: This room cannot be joined")).to_be_visible()
+    expect(page.get_by_text("Join at")).to_be_hidden()
 
 
 # ── one look, filled twice ────────────────────────────────────────────────────────────────────────────────────────

@@ -54,6 +54,7 @@ function codeProblem(typed) {
     return `There is no “${strange}” in a code (nor 0, O, 1, I or L). Look again: it may be a D, Q, J or 7.`;
   }
   if (strange) return `There is no “${strange}” in a code, only letters A to Z and digits 2 to 9.`;
+  if (!cleanCode(typed)) return `Type the ${CODE_LENGTH} symbols of the code.`;
   const missing = CODE_LENGTH - cleanCode(typed).length;
   if (missing > 0) return `A code has ${CODE_LENGTH} symbols; ${count(missing, "is", "are")} missing.`;
   return missing < 0 ? `A code has ${CODE_LENGTH} symbols; these are ${CODE_LENGTH - missing}.` : "";
@@ -259,6 +260,7 @@ function showRoom(live) {
     attr(connection, { "data-status": live.status });
     text(me.firstChild, live.view.me.name);
     attr(me, { "aria-label": `You are ${live.view.me.name}. Change your name.`, disabled: live.status === "ended" });
+    show(online, live.status !== "ended");
     text(online, `${live.presence.online} here`);
     drawPolls();
     drawChat();

@@ -32,16 +32,18 @@ const connection = h("p.wslive-connection", { role: "status" });
 const join = h("section.wslive-join", { "aria-label": "How to join" });
 join.append(h("p.wslive-small-print", {}, "Join at"), address, h("p.wslive-small-print", {}, "with the code"));
 join.append(h("p.wslive-giant", {}, code), qr, lonely, counts);
+const over = h("p.wslive-over");
 const theme = h("button.wslive-button.wslive-quiet", { type: "button" });
 const full = h("button.wslive-button.wslive-quiet", { type: "button" }, "Full screen");
 const foot = h("footer.wslive-tools", {}, connection, theme, full);
-const root = h("main.wslive-screen", {}, h("header.wslive-head", {}, title), stage, join, foot);
+const root = h("main.wslive-screen", {}, h("header.wslive-head", {}, title), stage, join, over, foot);
 document.body.append(root);
 
 // ── how to join ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Ask until others can reach this server: the host may let phones in while the projector is on. */
 async function findLink() {
+  if (live.status === "ended") return;
   // Behind a hub or proxy the browser alone knows the address by which it came.
   const origin = `?origin=${encodeURIComponent(location.origin)}`;
   const found = await fetch(here(`r/${code}/link${origin}`)).then((response) => response.json()).catch(() => null);
@@ -81,6 +83,10 @@ let cleanUp = () => {};
 function draw() {
   text(connection, statusWords(live));
   attr(connection, { "data-status": live.status });
+  // Nobody is asked to come to where nobody can.
+  show(join, live.status !== "ended");
+  show(over, live.status === "ended");
+  text(over, live.view ? live.reason : `${code}: ${live.reason}`);
   if (!live.view) return;
   const { room } = live.view;
   document.title = `${room.title} · projector`;

@@ -229,10 +229,11 @@ function render({ model, el, lib }) {
     const hint = view.settings.mode === "to_host" && !isHost ? "Only the host reads what you write." : "";
     text(notice, why || hint);
     show(notice, Boolean(why || hint));
-    show(composer, model.get("role") !== "viewer" && view.settings.mode !== "off" || isHost);
-    attr(field, { disabled: Boolean(why) || model.get("status") === "ended" });
+    const isOver = model.get("status") === "ended";
+    show(composer, !isOver && (isHost || (model.get("role") !== "viewer" && view.settings.mode !== "off")));
+    attr(field, { disabled: Boolean(why) });
     attr(send, { disabled: field.disabled });
-    show(controls, isHost);
+    show(controls, isHost && !isOver);
     text(pause, view.settings.paused ? "Let people write" : "Pause chat");
     attr(mode, { value: view.settings.mode });
     text(alert, problem);

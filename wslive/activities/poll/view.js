@@ -4,6 +4,7 @@
 const IGNORE_TAPS_MS = 400;
 const CELL_HEIGHT_PX = 280;
 const VOTES = new Set(["cast_vote", "retract_vote"]);
+const OUT = new Set([4504, "removed"]); // how a connection ends for somebody who was sent out
 const CHECK = "M5 12.5l4.5 4.5L19 7.5";
 
 // ── the chart ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,7 +255,7 @@ function render({ model, el, lib }) {
     const changed = draft && [...draft].sort().join() !== [...chosen].sort().join();
     show(send, isMultiple && open && (changed || !chosen.length));
     attr(send, { disabled: !changed || !draft.size });
-    show(retract, status.open && definition.changeable && ballot.length > 0 && phase !== "sending" && !changed);
+    show(retract, canVote(definition, status) && definition.changeable && ballot.length > 0 && phase !== "sending" && !changed);
   }
 
   function drawControls({ definition, status }, hidden) {
@@ -294,11 +295,13 @@ function render({ model, el, lib }) {
     }
     shownKey = key;
 
-    const marks = [status.open ? "Open" : "Closed"];
+    const isOver = model.get("status") === "ended";
+    const over = OUT.has(model.get("code")) ? "You are out" : "Ended";
+    const marks = [isOver ? over : status.open ? "Open" : "Closed"];
     if (status.round > 1) marks.push(`Round ${status.round}`);
     if (definition.edited) marks.push("edited");
     text(eyebrow, marks.join(" · "));
-    attr(root, { "data-open": String(status.open) });
+    attr(root, { "data-open": String(status.open && !isOver) });
     formula(question, definition.question_math, definition.question);
     question.classList.toggle("wslive-long", definition.question.length > 110);
 
@@ -307,8 +310,9 @@ function render({ model, el, lib }) {
     const seesResult = Boolean(tally.counts) && !hidden;
     const charts = place !== "page" && !chartFailed;
     const rows = isVoter || place === "page" || chartFailed;
-    const choose = definition.max_choices > 1 ? `Choose up to ${definition.max_choices}` : "Choose one";
-    say(hint, isVoter && status.open, definition.changeable ? choose : `${choose}; an answer cannot be changed`);
+    const most = definition.max_choices;
+    const choose = most === 1 ? "Choose one" : most < definition.options.length ? `Choose up to ${most}` : "Choose any";
+    say(hint, isVoter && status.open && !isOver, definition.changeable ? choose : `${choose}; an answer cannot be changed`);
     show(options, rows);
     if (rows) drawOptions(definition, status, own, !charts && seesResult);
     show(chart.box, charts && seesResult);
