@@ -79,6 +79,9 @@ def test_the_chart_follows_the_votes(hall: Hall, new_page: Pages) -> None:
     wait_for_chart(page, [1, 2, 0])
     expect(page.get_by_text("3 of 4 answered")).to_be_visible()
     expect(page.get_by_text("4 here")).to_be_visible()
+    hall.run(people[3].connection.close())
+    expect(page.get_by_text("3 here")).to_be_visible()
+    expect(page.get_by_text("3 of 4 answered")).to_be_visible()
     expect(page.get_by_role("img", name="Result: merge: 2, 67 %; quick: 1, 33 %; heap: 0, 0 %.")).to_be_visible()
 
 

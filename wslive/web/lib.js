@@ -140,8 +140,8 @@ export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}
 /** Half up, as chart.py rounds. */
 export const percent = (n, of) => (of ? `${Math.floor((200 * n + of) / (2 * of))} %` : "");
 
-/** "37 of 52 answered": who has left since does not make it 37 of 30. */
-export const turnout = (answered, online) => `${answered} of ${Math.max(answered, online)} answered`;
+/** "37 of 52 answered": of all who have joined, also those who have left since. */
+export const turnout = (answered, joined) => `${answered} of ${Math.max(answered, joined)} answered`;
 
 /** The state of the connection for people. */
 export function statusWords({ status, awaySince, pending = [], reason }) {

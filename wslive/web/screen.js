@@ -100,7 +100,7 @@ function draw() {
   attr(root, { "data-waiting": id === null ? "true" : null });
   text(online, `${live.presence.online} here`);
   show(answered, id !== null);
-  if (id !== null) text(answered, turnout(live.view.activities[id].tally.answered, live.presence.online));
+  if (id !== null) text(answered, turnout(live.view.activities[id].tally.answered, live.view.people.count));
 }
 
 attr(root, { "data-waiting": "true" });

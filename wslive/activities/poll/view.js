@@ -318,12 +318,12 @@ function render({ model, el, lib }) {
     show(chart.box, charts && seesResult);
     if (charts && seesResult) chart.show(view);
 
-    const online = Math.max(model.get("presence")?.online ?? 0, tally.answered);
-    const answered = lib.turnout(tally.answered, online);
+    const joined = Math.max(model.get("people")?.count ?? 0, tally.answered);
+    const answered = lib.turnout(tally.answered, joined);
     const big = !seesResult && !(place === "page");
     show(turnout, big);
     text(turnoutText, big ? answered : "");
-    turnoutBar.style.setProperty("--wslive-share", online ? tally.answered / online : 0);
+    turnoutBar.style.setProperty("--wslive-share", joined ? tally.answered / joined : 0);
     const when = whenShown(definition, status, own.ballot.length > 0);
     say(turnoutNote, place === "cell", model.get("role") === "host" ? "The room does not see the result yet." : when);
     say(foot, !big && place !== "screen", seesResult ? answered : `${answered} · ${when}`);
