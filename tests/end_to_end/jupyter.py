@@ -24,9 +24,7 @@ class JupyterServer(Lab):
 
     program = ("jupyter_server",)
 
-    def __init__(
-        self, root: Path, *options: str, env: Mapping[str, str] | None = None, has_rooms: bool = True
-    ) -> None:
+    def __init__(self, root: Path, *options: str, env: Mapping[str, str] | None = None, has_rooms: bool = True) -> None:
         super().__init__(root, env=env, options=options)
         self._has_rooms = has_rooms
 
