@@ -78,6 +78,10 @@ async def test_the_program_on_the_page_hosts_all_three(serve: Callable[..., Any]
         assert (await away(ben.ask, "vote", 3))["ok"] is True
         await until("votes: {'JavaScript': 0, 'C#': 0, 'PHP': 0, 'Python': 1, 'Go': 0}")
         await until("here: 2 of ['Ann', 'Guest 2']")
+        levels = "import sys, wslive; print([p.level for p in wslive.host(sys.argv[1], server=sys.argv[2]).people])"
+        arguments = (sys.executable, "-c", levels, "Programming languages", server.url)
+        asking = await asyncio.create_subprocess_exec(*arguments, env=server.env, cwd=server.root, stdout=PIPE)
+        assert (await asking.communicate())[0].endswith(b"[0, 0]\n")
     finally:
         await away(ann.close)
         await away(ben.close)

@@ -36,6 +36,14 @@ def website() -> Iterator[Website]:
         yield website
 
 
+@pytest.fixture(params=["as they are", "polling alone"])
+def transports(request: pytest.FixtureRequest, website: Website, hall: SocketIoHall) -> None:
+    """How the pages connect: as people wrote them, and by requests alone."""
+    if request.param == "polling alone":
+        address = urlsplit(hall.url).netloc
+        website.replaced = {f'{ADDRESS}")': f'{address}", {{ transports: ["polling"] }})', ADDRESS: address}
+
+
 @pytest.fixture
 def hall(tmp_path: Path, website: Website) -> Iterator[SocketIoHall]:
     """A room that pages of that website may come to; who is gone for half a second has left."""
@@ -76,6 +84,7 @@ def told(page: Page, *names: str) -> list[Any]:
     return [event for event in events if (event[0] in names if names else event[0] != POSITION)]
 
 
+@pytest.mark.usefixtures("transports")
 def test_three_broadcast_chats(hall: SocketIoHall, website: Website, notebook: Person, new_page: Pages) -> None:
     ann, ben, eve = (program(website, new_page, "broadcast_chat") for _ in range(3))
     ann.get_by_role("textbox").fill("<i>Hello</i>")
@@ -89,6 +98,7 @@ def test_three_broadcast_chats(hall: SocketIoHall, website: Website, notebook: P
         assert told(page, "message") == [["message", text] for text in shown]
 
 
+@pytest.mark.usefixtures("transports")
 def test_three_named_chats_and_our_own_page(
     hall: SocketIoHall, website: Website, notebook: Person, new_page: Pages
 ) -> None:
@@ -139,6 +149,7 @@ def test_three_named_chats_and_our_own_page(
     ]
 
 
+@pytest.mark.usefixtures("transports")
 def test_three_live_votes_and_our_own_page(
     hall: SocketIoHall, website: Website, notebook: Person, new_page: Pages
 ) -> None:

@@ -187,3 +187,17 @@ async def test_what_is_not_even_engine_io_ends_the_connection_with_a_code(
     await client.socket.send(message)
     assert await client.ended() == (code, code.sentence)
     assert caplog.text == ""
+
+
+async def test_who_breaks_off_a_poll_has_left(hall: SocketIoHall):
+    sid = opened(await handshake(hall))["sid"]
+    query = f"EIO=4&transport=polling&sid={sid}"
+    await handshake(hall, query, method="POST", body="40")
+    async with asyncio.timeout(HANG_S):
+        while sid in hall.gateway.transports:  # the first one or two are answered before they are broken off
+            _, writer = await asyncio.open_connection("127.0.0.1", hall.server.port)
+            writer.write(f"GET /socket.io/?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            await asyncio.sleep(0.05)
+            writer.close()
+            await writer.wait_closed()
+            await asyncio.sleep(0.05)

@@ -129,6 +129,12 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
             else:
                 await self.receive_queue.put(message)
 
+        def on_connection_close(self) -> None:
+            """Whoever breaks off a poll is gone, as for the official server; python-engineio would wait for a pong."""
+            super().on_connection_close()
+            if self.transport is not None and self.transport.websocket is None:
+                self.transport.abort()
+
         def on_close(self) -> None:
             """The socket is gone: what came before is worked off, then the end is."""
             self._ending = asyncio.ensure_future(self.receive_queue.put(None))
