@@ -565,6 +565,9 @@ def test_a_refused_line_goes_back_to_where_it_was_typed(hall: Hall, new_page: Pa
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert").filter(has_text="The line is empty.")).to_be_visible()
     expect(page.get_by_label("Your line")).to_have_value("\u200b\u200b")
+    hall.host.command(CHAT, "set_chat", {"mode": "to_host", "paused": False})
+    expect(page.get_by_text("Only the host reads what you write.")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="The line is empty.")).to_have_count(0)
 
 
 def test_text_from_people_is_never_markup(hall: Hall, new_page: Pages) -> None:

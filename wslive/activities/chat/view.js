@@ -31,6 +31,7 @@ function render({ model, el, lib }) {
   let unread = 0;
   let folded = isHost && place === "cell"; // the notebook is on the beamer: names and lines wait behind a counter
   let problem = "";
+  let problemUnder = ""; // what was allowed when it came up
 
   // Only ever one refusal is pending: what was refused goes back to where it was typed.
   const field = h("textarea.wslive-field", { rows: "1", maxlength: String(MAX_LINE_CHARS), placeholder: "Write a line" });
@@ -62,9 +63,18 @@ function render({ model, el, lib }) {
 
   const settings = () => model.get("view").settings;
 
+  const allowed = () => JSON.stringify([settings(), model.get("me")?.muted]);
+
+  /** Told until its time is over, or until the host allows something else. */
   function report(refused) {
     problem = refused.message;
+    problemUnder = allowed();
     draw();
+    if (!refused.retry_after_s) return;
+    setTimeout(() => {
+      if (problem === refused.message) problem = "";
+      draw();
+    }, 1_000 * refused.retry_after_s);
   }
 
   function host(kind, data, to = undefined) {
@@ -126,7 +136,7 @@ function render({ model, el, lib }) {
         mayHaveOlder = found.length === PAGE_LINES;
         problem = "";
       } catch (refused) {
-        problem = refused.message;
+        report(refused);
       }
       attr(more, { disabled: false });
     }
@@ -236,6 +246,7 @@ function render({ model, el, lib }) {
     show(controls, isHost && !isOver);
     text(pause, view.settings.paused ? "Let people write" : "Pause chat");
     attr(mode, { value: view.settings.mode });
+    if (problemUnder !== allowed()) problem = "";
     text(alert, problem);
   }
 
