@@ -35,6 +35,8 @@ def test_votes_over_time_have_a_line_an_option_that_ends_at_the_tally(room: Host
     assert [trace["name"] for trace in made["data"]] == ["a", "b"]
     assert [trace["y"][-1] for trace in made["data"]] == list(poll.tally().values())
     assert all(len(trace["x"]) == len(trace["y"]) for trace in made["data"])
+    legend = made["layout"]["legend"]
+    assert (legend["yanchor"], legend["y"] < 0) == ("top", True)  # out of the title's way
 
 
 def test_chat_activity_counts_all_lines(room: HostRoom) -> None:

@@ -146,10 +146,11 @@ def _figure(data: list[dict[str, Any]], title: str, unit: str, *, showlegend: bo
         "data": data,
         "layout": {
             "title": {"text": title, "font": {"size": 15}, "x": 0, "xref": "paper"},
-            "height": 260,
+            "height": 300 if showlegend else 260,
             "margin": {"l": 40, "r": 12, "t": 40, "b": 32},
             "showlegend": showlegend,
-            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"},
+            # Below the axis: beside the title there is no room for it in a notebook's width.
+            "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.16, "yanchor": "top"},
             "xaxis": {"showgrid": False, "automargin": True},
             "yaxis": {"rangemode": "tozero", "gridcolor": soft, "tickformat": ",d", "title": {"text": unit}},
             "paper_bgcolor": "rgba(0,0,0,0)",
