@@ -47,7 +47,7 @@ _WHERE = {
 }
 _MODULES = {"errors": "wslive.core.errors"}
 
-__all__ = ["Crowd", "__version__", "aio", "errors", "host", "join", "rooms", "watch"]  # noqa: F822
+__all__ = ["Crowd", "__version__", "aio", "errors", "host", "join", "rooms", "watch"]
 
 
 def __getattr__(name: str) -> Any:
