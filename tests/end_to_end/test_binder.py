@@ -1,4 +1,4 @@
-"""`binder/` proven without Docker: the recipe that repo2docker makes of it, its steps, a session as Binder starts it."""
+"""`binder/` proven without Docker: the recipe repo2docker makes of it, its steps, a session as Binder starts it."""
 
 import os
 import re
