@@ -10,6 +10,7 @@ import click
 
 from wslive.cli.ping import ping_command
 from wslive.cli.socketio import SocketIo, with_socketio
+from wslive.cli.verify import verify_command
 from wslive.core.errors import WsliveError
 
 
@@ -104,6 +105,7 @@ def serve_command(**options: Any) -> None:
 
 
 main.add_command(ping_command)
+main.add_command(verify_command)
 
 
 @main.command("demo")

@@ -11,14 +11,12 @@ from typing import Any
 
 import msgspec
 
+from wslive.audit.recount import Ballots, note_vote
 from wslive.crowd.ledger import Entry
 from wslive.crowd.model import SYNTHETIC
 
 EVENT_OF = {"cast_vote": "vote_cast", "retract_vote": "vote_retracted", "say": "line_said"}
 """The event that each command of a crowd becomes."""
-
-Ballots = dict[tuple[str, int, int], tuple[str, ...]]
-"""The last answer of each (actor, poll, round)."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,7 @@ def _missing(acked: list[_Fact], logged: list[_Fact]) -> Iterable[str]:
 def _ballots(facts: list[_Fact]) -> Ballots:
     found: Ballots = {}
     for actor, _, _, activity, kind, body in sorted(facts, key=lambda fact: fact[2]):
-        if kind == "vote_cast":
-            found[actor, activity, body["round"]] = tuple(body["options"])
-        elif kind == "vote_retracted":
-            found.pop((actor, activity, body["round"]), None)
+        note_vote(found, actor, activity, kind, body)
     return found
 
 

@@ -1,0 +1,59 @@
+"""`wslive verify`: is a store whole, and are its tallies what its votes say?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from wslive.audit.recount import Poll, Recount
+    from wslive.audit.store import RoomReport
+
+
+@click.command("verify")
+@click.argument("store", type=click.Path(dir_okay=False, path_type=Path))
+def verify_command(store: Path) -> None:
+    """Check a store, and count every poll in it again.
+
+    Offsets, body hashes, the chain over all events, and that no command is in it twice; then the votes of each poll,
+    by other code than the server's. The store is only read, and a server may be using it. The exit code is 1 where
+    something differs, and each place is named.
+    """
+    from wslive.audit.store import verify
+
+    report = verify(store)
+    for problem in report.problems:
+        click.echo(f"DIFFERS  {problem}")
+    for room in report.rooms:
+        _tell(room)
+    events = sum(room.events for room in report.rooms)
+    polls = sum(len(room.recount.polls) for room in report.rooms)
+    checked = f"Checked {len(report.rooms)} rooms, {events} events, {polls} polls"
+    if not report.is_sound:
+        click.echo(f"{checked}: the store is NOT what was acknowledged. Restore it from a backup.")
+        sys.exit(1)
+    click.echo(f"{checked}: nothing differs.")
+
+
+def _tell(report: RoomReport) -> None:
+    click.echo(f"Room {report.code}  {report.recount.title!r}")
+    erased = f" ({report.erased} with their body erased)" if report.erased else ""
+    click.echo(f"  {report.events} events{erased}, head {report.events}:{report.head}")
+    if report.problems:
+        for problem in report.problems:
+            click.echo(f"  DIFFERS  {problem}")
+    else:
+        click.echo("  offsets without a gap, bodies and chain sound, every ref once")
+    for activity, poll in report.recount.polls.items():
+        _tell_poll(report.recount, activity, poll)
+
+
+def _tell_poll(recount: Recount, activity: int, poll: Poll) -> None:
+    discarded = ", discarded" if poll.discarded else ""
+    click.echo(f"  poll {activity}  {poll.question!r}: {poll.votes} votes{discarded}")
+    for number, answered, counts in recount.tallies(activity):
+        told = ", ".join(f"{text!r} {counts.get(id, 0)}" for id, text in poll.options.items())
+        click.echo(f"    round {number}: {answered} answered: {told}")
