@@ -101,10 +101,17 @@ def decisions() -> Iterator[tuple[str, ...]]:
 
 
 def cli() -> Iterator[tuple[str, ...]]:
-    """Every option of every command that is not hidden."""
+    """Every argument and every option of every command that is not hidden."""
     yield "command", "option", "default", "meaning"
     for name, command in main_command.commands.items():
         for option in command.params:
+            if isinstance(option, click.Argument):
+                yield (
+                    f"`wslive {name}`",
+                    f"`{option.make_metavar(click.Context(command))}`",
+                    "—",
+                    _help_sentence(command),
+                )
             if isinstance(option, click.Option) and not option.hidden:
                 written = ", ".join(option.opts) + (f" {option.metavar}" if option.metavar else "")
                 default = f"`{option.default}`" if option.show_default else "—"
@@ -204,6 +211,10 @@ def _pretty(value: Any, column: int = 0, width: int = 110) -> str:
 
 def _first_sentence(type: type) -> str:
     return " ".join((inspect.getdoc(type) or "").split("\n\n")[0].split())
+
+
+def _help_sentence(command: click.Command) -> str:
+    return " ".join((command.help or "").split("\n\n")[0].split())
 
 
 def _rate(rate: Rate) -> str:

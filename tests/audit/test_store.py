@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,10 +46,22 @@ def test_a_sound_store_is_found_sound_and_every_poll_is_counted(store: Path):
     assert room.recount.polls[FIRST_POLL].votes == 5
 
 
-def test_a_store_is_left_as_it_is(store: Path):
-    before = store.read_bytes()
+def test_a_store_is_left_as_it_is_and_nothing_beside_it(store: Path):
+    before = {path: path.read_bytes() for path in store.parent.iterdir()}
     verify(store)
-    assert store.read_bytes() == before
+    assert {path: path.read_bytes() for path in store.parent.iterdir()} == before
+
+
+async def test_what_a_killed_server_left_in_the_write_ahead_log_is_counted_and_stays_there(store: Path, tmp_path: Path):
+    with closing(sqlite3.connect(store, isolation_level=None)) as db:
+        db.execute("UPDATE rooms SET code = 'BBBBBB'")
+        left = tmp_path / "left.db"
+        for suffix in ("", "-wal"):
+            left.with_name(left.name + suffix).write_bytes(store.with_name(store.name + suffix).read_bytes())
+    wal = left.with_name("left.db-wal")
+    before = left.read_bytes(), wal.read_bytes()
+    assert verify(left).rooms[0].code == "BBBBBB"
+    assert (left.read_bytes(), wal.read_bytes()) == before
 
 
 async def test_a_store_is_checked_while_a_server_uses_it(tmp_path: Path):

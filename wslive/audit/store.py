@@ -87,14 +87,24 @@ def verify(path: str | os.PathLike[str]) -> StoreReport:
     store = Path(path).expanduser().resolve()
     if not store.is_file():
         raise StoreUnwritable(f"There is no store {store}. Give the path of the file that `wslive serve` writes.")
+    wal = store.with_name(store.name + "-wal")
     try:
-        # Read only: not even what a killed server left in the write-ahead log is moved into the store.
-        with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True, isolation_level=None)) as db:
-            db.execute("BEGIN")  # one state of everything, whatever a server writes meanwhile
-            _check_version(db, store)
-            return _verify(db)
+        if not wal.exists():
+            # At rest. Read as an ordinary file, for else SQLite would leave side files that belong to whoever checks.
+            report = _read(store, "mode=ro&immutable=1")
+            if not wal.exists():
+                return report
+        # In use, or left by a server that was killed: not even then is the write-ahead log moved into the store.
+        return _read(store, "mode=ro")
     except sqlite3.DatabaseError as error:
         raise StoreCorrupt(f"The store {store} cannot be read ({error}). Restore it from a backup.") from None
+
+
+def _read(store: Path, how: str) -> StoreReport:
+    with closing(sqlite3.connect(f"{store.as_uri()}?{how}", uri=True, isolation_level=None)) as db:
+        db.execute("BEGIN")  # one state of everything, whatever a server writes meanwhile
+        _check_version(db, store)
+        return _verify(db)
 
 
 def _check_version(db: sqlite3.Connection, store: Path) -> None:
