@@ -1,0 +1,92 @@
+"""What must hold after every run, whatever went wrong in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import msgspec
+
+from tests.simulation.lecture import Lecture
+from tests.simulation.reader import Reader, frozen
+from wslive.activities import activities
+from wslive.audit.recount import Recount
+from wslive.core import room_view
+from wslive.core.events import Event, Head, follows, head_after
+from wslive.core.room import Room, apply
+
+
+async def broken(lecture: Lecture) -> list[str]:
+    """What does not hold, a sentence each."""
+    record = lecture.room.record
+    events = await lecture.disk.read(record.room, 0, 1_000_000)
+    return [
+        *(f"logged: {text}" for text in lecture.complaints),
+        *_log(events, record.epoch),
+        *(problem for reader in lecture.readers for problem in _told(reader, events)),
+        *_shown(lecture.readers, events, record.epoch),
+    ]
+
+
+def _log(events: list[Event], epoch: str) -> Iterator[str]:
+    """The log is whole, and a tally is what the votes in it give."""
+    head, recount, refs = Head(epoch), Recount(), set()
+    room = Room(epoch, activities())
+    for event in events:
+        if not follows(head, event) or hashlib.sha256(event.body).digest() != event.body_hash:
+            yield f"event {event.offset} does not follow the one before"
+        head = head_after(head, event)
+        if (event.actor, event.ref) in refs:
+            yield f"event {event.offset} repeats the ref {event.ref} of {event.actor}"
+        refs.add((event.actor, event.ref))
+        body = msgspec.json.decode(event.body)
+        problem = recount.add(event.offset, event.actor, event.activity, event.kind, body)
+        if problem is not None:
+            yield f"event {event.offset}: {problem}"
+        apply(room, event)
+    for poll, state in room.of_kind("poll").items():
+        shown = [(r.answered, {o: n for o, n in r.counts.items() if n}) for r in state.rounds]
+        counted = [(answered, counts) for _, answered, counts in recount.tallies(poll)]
+        if shown != counted:
+            yield f"poll {poll} shows {shown}, and its votes give {counted}"
+
+
+def _told(reader: Reader, events: list[Event]) -> Iterator[str]:
+    """Acks are in the log, once, where they say; refusals are not; nobody is there twice, and nothing is made up."""
+    actor = reader.connection.actor
+    by_ref = {event.ref: event for event in events if event.actor == actor}
+    for ref, offset in reader.acks:
+        event = by_ref.get(ref)
+        if event is None or event.offset != offset:
+            yield f"{reader.who} was told that {ref} is at {offset}; the log has {event and event.offset}"
+    for ref, code in reader.refused.items():
+        if ref in by_ref:
+            yield f"{reader.who} was told that {ref} is refused ({code}); it is event {by_ref[ref].offset}"
+    if actor.startswith("p_"):
+        joined = sum(event.kind == "joined" for event in by_ref.values())
+        if joined != 1:
+            yield f"{reader.who} has joined {joined} times"
+        for ref, event in by_ref.items():
+            if event.kind != "joined" and ref not in reader.sent:
+                yield f"event {event.offset} is by {reader.who}, who never sent {ref}"
+    for before, after in reader.went_back:
+        yield f"{reader.who} went back from {before} to {after}"
+
+
+def _shown(readers: list[Reader], events: list[Event], epoch: str) -> Iterator[str]:
+    """Every replica was, at every position it ever stood at, what its reader may see there: no hole, nothing more."""
+    room = Room(epoch, activities())
+    for event in events:
+        apply(room, event)
+        for reader in readers:
+            seen = reader.seen.get(event.offset)
+            if seen is not None and seen != frozen(room_view.snapshot(room, reader.reader)):
+                yield (
+                    f"{reader.who} saw {seen.decode()} at {event.offset}; "
+                    f"due was {frozen(room_view.snapshot(room, reader.reader)).decode()}"
+                )
+                return
+    for reader in readers:
+        beyond = [offset for offset in reader.seen if offset > len(events)]
+        if beyond:
+            yield f"{reader.who} stood at {beyond[0]}, and the log ends at {len(events)}"
