@@ -279,9 +279,7 @@ def test_what_the_host_decides_holds_for_socketio_clients_too(
     assert ["user-disconnected", "Ann"] in ben.told()
     hall.host.command(0, "remove_person", {"person": actors["Ann"]})
     assert ann.wait_for(lambda entry: entry[0] == "disconnect") == ["disconnect", "io server disconnect"]
-    assert ann.told("error") == [
-        ["error", {"code": "removed", "message": "The host has sent you out of this room."}]
-    ]
+    assert ann.told("error") == [["error", {"code": "removed", "message": "The host has sent you out of this room."}]]
     ben.wait_told("user-disconnected", "Anna")
     hall.host.command(0, "lock", {"locked": True})
     assert ben.ask("message", "Still here")["ok"] is True
