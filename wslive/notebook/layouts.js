@@ -168,6 +168,7 @@ function roomPart(context) {
     side.send({ type: "let_in" });
   }
 
+  let before = 0; // how many had joined when nobody else could come in
   const invitation = () => kernel()?.model.get("invite") ?? about.invite;
 
   /** How people come in: {links, qr}, the best link first and its QR code as an image's address. */
@@ -200,8 +201,11 @@ function roomPart(context) {
     text(scope, room.ended ? "This room has ended." : room.locked ? "Locked: nobody new can join." : reachable ? "" : "Only this computer can join.");
     show(scope, Boolean(scope.textContent));
     show(invite, !reachable && !room.ended);
-    text(first, joined.count ? "✓ first person connected" : reachable ? "Nobody has connected yet." : "");
-    attr(first, { "data-here": String(joined.count > 0) });
+    // Who was here before the doors opened has not come through them.
+    if (!reachable) before = joined.count;
+    const cameIn = joined.count > before;
+    text(first, cameIn ? "✓ first person connected" : reachable ? "Nobody has connected yet." : "");
+    attr(first, { "data-here": String(cameIn) });
     show(first, reachable);
     text(others, links.length > 1 ? `Also at ${links.slice(1).map((l) => new URL(l).host).join(", ")}` : "");
     show(others, links.length > 1);
@@ -259,7 +263,7 @@ function figurePart({ el, lib, kernel }) {
     if (!data || !box.clientWidth) return; // not made yet, or folded away
     plotly = await lib.plotly();
     const sized = { ...layout, width: box.clientWidth, autosize: false };
-    await plotly.react(box, data, sized, { displaylogo: false, displayModeBar: false });
+    await plotly.react(box, data, onPage(sized, getComputedStyle(box).color), { displaylogo: false, displayModeBar: false });
   };
   const queue = () => {
     if (queued || !model) return;
@@ -268,11 +272,27 @@ function figurePart({ el, lib, kernel }) {
   };
   const observer = new ResizeObserver(queue);
   observer.observe(box);
+  // JupyterLab names its theme on the body.
+  const themes = new MutationObserver(queue);
+  themes.observe(document.body, { attributeFilter: ["data-jp-theme-light", "data-jp-theme-name"] });
   model?.on("change:figure", queue);
   queue();
   return () => {
     observer.disconnect();
+    themes.disconnect();
     model?.off("change:figure", queue);
     plotly?.purge(box);
   };
+}
+
+/** A figure is made without knowing the page: on a dark one it takes the page's ink and lets its ground through. */
+export function onPage(layout, ink) {
+  const [red, green, blue] = (ink.match(/[\d.]+/g) ?? [0, 0, 0]).map(Number);
+  if (0.299 * red + 0.587 * green + 0.114 * blue < 128) return layout;
+  const clear = "rgba(0, 0, 0, 0)";
+  const dark = { ...layout, paper_bgcolor: clear, plot_bgcolor: clear, font: { ...layout.font, color: ink } };
+  for (const axis of new Set(["xaxis", "yaxis", ...Object.keys(layout).filter((name) => /^[xy]axis\d*$/.test(name))])) {
+    dark[axis] = { gridcolor: "rgba(128, 128, 128, 0.35)", zerolinecolor: "rgba(128, 128, 128, 0.6)", ...layout[axis] };
+  }
+  return dark;
 }
