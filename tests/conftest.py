@@ -1,12 +1,19 @@
 """What every test may count on."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
 
 # Jupyter warns, and warnings are errors, until one of its two ways to choose folders is named.
 os.environ["JUPYTER_PLATFORM_DIRS"] = "1"
+
+# Under nohup, or in the background of a script, these are ignored, and so they would be in every program that a test
+# starts and then asks to end.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples at every run, so that a failure is a change of the code; WSLIVE_TEST_PROFILE=thorough searches on.
 settings.register_profile("quick", derandomize=True, deadline=None, max_examples=60, stateful_step_count=40)
