@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from tornado.simple_httpclient import HTTPTimeoutError
 
 from tests.server.faulty_log import FaultyLog
 from tests.server.hall import CHAT, HANG_S
@@ -79,7 +82,8 @@ async def test_who_has_left_and_does_not_come_in_again_is_closed(open_hall: Open
     await until_gone(hall)
 
 
-async def test_whoever_goes_while_coming_in_is_nowhere_afterwards(open_hall: OpenHall):
+@pytest.mark.parametrize("by", ["WebSocket", "polling"])
+async def test_whoever_goes_while_coming_in_is_nowhere_afterwards(open_hall: OpenHall, by: str):
     log = FaultyLog(MemoryLog())
     hall = await open_hall(log)
     host = await hall.host()
@@ -91,11 +95,41 @@ async def test_whoever_goes_while_coming_in_is_nowhere_afterwards(open_hall: Ope
     with log.held("append") as reached:
         await host.ask(CHAT, "say", {"text": "Hello"})
         await reached()
-        client = await hall.client()
-        await client.socket.send(f'40{{"token":"{secret["token"]}"}}')  # answered when the line is stored
-        client.socket.transport.abort()
+        connect = f"40{json.dumps(secret)}"  # to be answered when the line is stored
+        if by == "WebSocket":
+            client = await hall.client()
+            await client.socket.send(connect)
+            client.socket.transport.abort()
+        else:
+            path = "/socket.io/?EIO=4&transport=polling"
+            sid = json.loads((await hall.http(path)).body[1:])["sid"]
+            posting = asyncio.ensure_future(hall.http(f"{path}&sid={sid}", method="POST", body=connect))
+            polling = asyncio.ensure_future(hall.http(f"{path}&sid={sid}", request_timeout=0.1))
+            with suppress(HTTPTimeoutError):
+                await polling  # broken off
+            await until_gone(hall, 1)
+    if by == "polling":
+        assert (await posting).code == 200
     await until_gone(hall, 1)  # the host stays
     await host.until(lambda _: host.presence["online"] == 0)
+    [live] = hall.gateway.context.node.live.values()
+    assert len(live.fanout.members) == 1
+
+
+async def test_whoever_goes_while_becoming_a_participant_is_nowhere_afterwards(open_hall: OpenHall):
+    log = FaultyLog(MemoryLog())
+    hall = await open_hall(log, away_after_s=0.05, sweep_interval_s=0.02)
+    host, guest = await hall.host(), await hall.guest()
+    with log.held("append") as reached:
+        await guest.emit("new-user", "Ada")
+        await guest.emit("message", "Hello")
+        await reached()
+        guest.socket.transport.abort()
+        await until_gone(hall, 1)
+    await host.until(lambda view: view["people"]["names"] and host.presence["online"] == 0)
+    [live] = hall.gateway.context.node.live.values()
+    assert len(live.fanout.members) == 1
+    assert [task for task in asyncio.all_tasks() if "_emitted" in repr(task)] == []  # nobody waits for ever
 
 
 async def test_with_the_store_out_of_reach_clients_come_back_by_themselves(open_hall: OpenHall):

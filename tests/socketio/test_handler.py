@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from tornado.httpclient import HTTPResponse
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from tests.server.hall import HANG_S
 from tests.socketio.client import Client
 from tests.socketio.conftest import OpenHall, SocketIoHall
-from wslive.socketio.handler import MAX_PAYLOAD_BYTES, MAX_UNREAD, OTHER_VERSION
+from wslive.socketio.handler import MAX_PAYLOAD_BYTES, MAX_UNREAD, OTHER_VERSION, UNKNOWN_CONNECTION
 from wslive.socketio.identity import COOKIE, kept_cookie
 from wslive.wire.close_codes import CloseCode
 
@@ -201,3 +203,33 @@ async def test_who_breaks_off_a_poll_has_left(hall: SocketIoHall):
             writer.close()
             await writer.wait_closed()
             await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("query", ["transport=websocket&sid=nobody", "transport=polling&sid=nobody"])
+async def test_a_connection_that_is_not_there_is_refused_before_the_upgrade(hall: SocketIoHall, query: str):
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(f"ws{hall.server.url[4:]}/socket.io/?EIO=4&{query}", proxy=None):
+            pass
+    assert refused.value.response.status_code == 400
+    assert json.loads(refused.value.response.body or b"") == {"code": 1, "message": UNKNOWN_CONNECTION}
+
+
+@pytest.mark.parametrize("first", ["2probe", "5", "4hello", "2"])
+async def test_an_upgrade_that_is_none_leaves_no_websocket_open(
+    hall: SocketIoHall, caplog: pytest.LogCaptureFixture, first: str
+):
+    sid = opened(await handshake(hall))["sid"]
+    address = f"ws{hall.server.url[4:]}/socket.io/?EIO=4&transport=websocket&sid={sid}"
+    async with connect(address, proxy=None) as socket:
+        await socket.send(first)
+        await socket.send("4x")
+        await socket.wait_closed()
+        assert socket.close_code == CloseCode.PROTOCOL_ERROR
+    assert caplog.text == ""
+
+
+async def test_a_websocket_in_place_of_polling_leaves_none_open(hall: SocketIoHall):
+    async with connect(f"ws{hall.server.url[4:]}/socket.io/?EIO=4&transport=flash", proxy=None) as socket:
+        await socket.wait_closed()
+        assert socket.close_code == CloseCode.PROTOCOL_ERROR
+    assert hall.gateway.transports == {}

@@ -125,8 +125,8 @@ class Gateway:
         if transport is not None:
             self.context.disconnected(transport)
             transport.ended()
-            for guest in [g for g in self._guests.values() if g.transport is transport]:
-                self._lost(guest.sid)
+            if transport.sid is not None:
+                self._lost(transport.sid)
 
     # ── clients ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -154,14 +154,15 @@ class Gateway:
         known = recovery(auth, transport.secret)
         identity = identify(auth, cookie=transport.cookie, lineage=known.lineage, signer=self.context.door.signer)
         guest = Guest(self.context, transport, sid, identity, known, on_dismissed=lambda: self._dismiss(sid))
-        self._guests[sid] = guest
+        self._guests[sid], transport.sid = guest, sid
         try:
             await guest.open(code, self._authors_of)
+            if sid not in self._guests:  # the connection has ended meanwhile
+                raise TemporarilyUnavailable
         except BaseException:
-            self._lost(sid)
+            self._guests.pop(sid, None)
+            guest.lost()
             raise
-        if sid not in self._guests:  # the connection ended meanwhile
-            raise TemporarilyUnavailable
         return guest
 
     async def _disconnect(self, sid: str, reason: str) -> None:

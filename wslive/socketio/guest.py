@@ -67,6 +67,7 @@ class Guest:
         self._author = Author(sid, recovery.lineage)
         self._in_order = asyncio.Lock()
         self._is_person = False
+        self._is_gone = False
         self._nonsense = 0
         self._line: Line | None = None
         self._finishing: asyncio.Task[None] | None = None
@@ -105,6 +106,7 @@ class Guest:
 
     def lost(self) -> None:
         """The client is gone."""
+        self._is_gone = True
         if self._line is not None:
             self._line.lost()
         self.transport.left()
@@ -160,6 +162,9 @@ class Guest:
 
     def _news(self, line: Line, message: messages.ServerMessage) -> list[Told]:
         if isinstance(message, messages.Welcome):
+            if self._is_gone:  # once the room has let it in, which it is about to
+                asyncio.get_running_loop().call_soon(line.lost)
+                return []
             before, self._line = self._line, line
             self._outbox.on_drained, self._outbox.on_full = line.on_drained, line.on_full
             if before is not None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engineio.exceptions import EngineIOError
 from socketio import get_tornado_handler
 from tornado.web import RequestHandler
 
@@ -41,6 +42,7 @@ MAX_UNREAD = 64
 OTHER_VERSION = (
     "This server speaks the protocol of Socket.IO 3 and 4 (Engine.IO 4). Use socket.io-client 4, or python-socketio 5."
 )
+UNKNOWN_CONNECTION = "This connection has ended, or never was; begin with a handshake."
 NO_CLIENT = (
     "This server has no copy of the Socket.IO client. Install socket.io-client from npm and start the server with\n"
     "    --socketio-client node_modules/socket.io-client/dist/socket.io.js"
@@ -83,6 +85,10 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
                 turn_away(self, 400, "This server sends no JSONP.")
             elif engine_id is None and self.get_query_argument("EIO", None) != "4":
                 _turn_away_other_version(self)
+            elif engine_id is not None and self.transport is None:
+                # Before the upgrade: the driver would leave the WebSocket open, with nobody at it.
+                self.set_status(400)
+                self.finish({"code": 1, "message": UNKNOWN_CONNECTION})
             else:
                 self._recognise()
 
@@ -116,9 +122,11 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
             self._serving.add_done_callback(self._served)
 
         def _served(self, serving: asyncio.Future[Any]) -> None:
-            if not serving.cancelled() and serving.exception() is not None:
-                logger.error("a connection of a Socket.IO client failed", exc_info=serving.exception())
-                self.close(CloseCode.PROTOCOL_ERROR, CloseCode.PROTOCOL_ERROR.sentence)
+            error = None if serving.cancelled() else serving.exception()
+            if error is not None and not isinstance(error, OSError | ValueError | EngineIOError):  # what clients cause
+                logger.error("a connection of a Socket.IO client failed", exc_info=error)
+            # The driver lets go of a WebSocket that is none of the protocol, and leaves it open.
+            self.close(CloseCode.PROTOCOL_ERROR, CloseCode.PROTOCOL_ERROR.sentence)
 
         async def on_message(self, message: str | bytes) -> None:
             """Something came. What is not even Engine.IO ends the connection, as the official server does."""

@@ -21,6 +21,8 @@ from wslive.wire.codec import decode_server, encode
 
 logger = logging.getLogger("wslive.socketio")
 
+_GONE = "The connection ended before the room answered."
+
 
 class Listener(Protocol):
     """Who is at this end of the line."""
@@ -69,6 +71,7 @@ class Line:
         self._welcomed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._answers: dict[str, tuple[str, asyncio.Future[int]]] = {}
         self._way_out = _WayOut(self._heard, outlet)
+        self._is_lost = False
         # Whoever comes this way belongs to the audience.
         self._connection = Connection(context.door, self, context.settings, None, audience_only=True, level=level)
 
@@ -86,7 +89,10 @@ class Line:
 
         Raises:
             BadCommand: It is larger than a frame may be.
+            TemporarilyUnavailable: Nobody is at this end any more.
         """
+        if self._is_lost:
+            raise TemporarilyUnavailable(_GONE)
         ref = secrets.token_urlsafe(12)
         frame = encode(messages.Command(ref, activity, kind, msgspec.Raw(msgspec.json.encode(body))))
         if len(frame) > self._max_frame_bytes:
@@ -102,12 +108,13 @@ class Line:
 
     def lost(self) -> None:
         """Nobody is at this end any more; what was asked is done all the same."""
+        self._is_lost = True
         self._connection.lost()
         self._way_out.close()
         answers, self._answers = self._answers, {}
         for answer in (self._welcomed, *(answer for _, answer in answers.values())):
             if not answer.done():
-                answer.set_exception(TemporarilyUnavailable("The connection ended before the room answered."))
+                answer.set_exception(TemporarilyUnavailable(_GONE))
                 answer.exception()  # perhaps nobody waits any more
 
     # ── as the connection's socket ────────────────────────────────────────────────────────────────────────────────

@@ -28,6 +28,7 @@ class Transport:
         id: Its Engine.IO id.
         secret: What its handshake was given; the value of the cookie that was set, if one was.
         cookie: The secret of the cookie that it showed, with the handshake or later.
+        sid: The Socket.IO id of the client that came in by it; None while none has.
         websocket: The handler of its WebSocket, once it has one.
         on_drained: Called when everything sent has gone.
         on_bye: Says farewell to the client; None while nobody has come in.
@@ -38,6 +39,7 @@ class Transport:
         self.id = id
         self.secret = secret
         self.cookie = cookie
+        self.sid: str | None = None
         self.websocket: Any = None
         self.on_drained: Callable[[], None] = lambda: None
         self.on_bye: Callable[[float], None] | None = None
@@ -66,7 +68,7 @@ class Transport:
 
     def left(self) -> None:
         """The client has left; unless somebody comes in soon, the connection is closed."""
-        self.on_bye = None
+        self.on_bye = self.sid = None
         self.on_drained = lambda: None
         self.opened_at_s = time.monotonic()
 
