@@ -171,7 +171,7 @@ def test_the_pages_keep_to_their_policy(hall: Hall, new_page: Pages) -> None:
         if path:
             expect(page.locator(".wslive-turnout-text")).to_be_visible()
             hall.host.command(0, "set_stage", {"activity": min(map(int, polls(hall)))})
-            wait_for_chart(page, [0, 2, 1, 0])
+            wait_for_chart(page, [0, 2, 1, 0], axis="x")
         else:
             page.get_by_role("button", name="Join").click()
             expect(page.get_by_text("Connected")).to_be_visible()
