@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 
-.PHONY: help setup demo check test bench docs clean
+.PHONY: help setup demo check test torture bench docs clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -28,13 +28,19 @@ check: .venv/.test ## the quick checks: style, types, import contracts, all test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest --ignore=tests/end_to_end
+	.venv/bin/pytest --ignore=tests/end_to_end --ignore=tests/torture
 
-test: .venv/.test ## the quick checks, then the tests with real servers, JupyterLab and Chromium
+test: .venv/.test ## the quick checks, then real servers, JupyterLab, Chromium, and attacks in short
 	@tools/browser.sh
 	@tools/node.sh
 	@$(MAKE) --no-print-directory check
-	.venv/bin/pytest tests/end_to_end
+	.venv/bin/pytest tests/end_to_end tests/torture
+
+torture: .venv/.test ## attack a real server for hours; ARGS="-k kill" picks an attack, docs/reliability.md lists them
+	@tools/browser.sh
+	@tools/node.sh
+	.venv/bin/pytest tests/torture --long $(ARGS)
+	.venv/bin/python -m tools.reliability
 
 bench: .venv/.test ## measure a real server on this machine; ARGS="--rate 5000 --repeats 1" are handed on
 	.venv/bin/python -m benchmarks.votes $(ARGS)

@@ -21,6 +21,20 @@ settings.register_profile("thorough", deadline=None, max_examples=3000, stateful
 settings.load_profile(os.environ.get("WSLIVE_TEST_PROFILE", "quick"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much of the attacks of tests/torture is run; see there."""
+    group = parser.getgroup("torture")
+    for name in ("long", "nightly"):
+        group.addoption(
+            f"--{name}",
+            dest="form",
+            action="store_const",
+            const=name,
+            default="short",
+            help=f"tests/torture: the {name} form of each attack",
+        )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Cheap tests first; those with a browser last.
 
@@ -33,4 +47,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def cost(item: pytest.Item) -> tuple[bool, bool]:
     """A key to sort tests by."""
     path = item.path.relative_to(item.config.rootpath)
-    return "end_to_end" in path.parts, "chromium" in getattr(item, "fixturenames", ())
+    return not {"end_to_end", "torture"}.isdisjoint(path.parts), "chromium" in getattr(item, "fixturenames", ())

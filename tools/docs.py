@@ -18,6 +18,7 @@ from typing import Any
 import click
 import msgspec
 
+from tools import reliability
 from tools.sample_room import ADA, sample
 from wslive.activities import BUILT_IN
 from wslive.activities.chat.model import OWN_LINES
@@ -162,6 +163,9 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "events": event_kinds,
     "settings": settings,
     "limits": limits,
+    "attacks": reliability.attacks,
+    "attacks on others": reliability.attacks_on_others,
+    "machines": reliability.machines,
 }
 
 _BLOCK = re.compile(r"(<!-- from the code: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -1,0 +1,68 @@
+"""The attacks of docs/reliability.md. Each has a short form for `make test` and a long one.
+
+    pytest tests/torture                      the short forms, always from the same seed
+    pytest tests/torture --long -k kill       the long form of one attack, from a new seed, which is printed
+    pytest tests/torture --nightly            what a night is long enough for
+    WSLIVE_SEED=417 pytest tests/torture …    from this seed
+
+A seed that failed once is kept beside its test, and run in the short form too.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import pytest
+
+from tests.torture.figures import Figures, Form
+
+USUAL_SEED = 1
+LONGEST_S = 4 * 3600
+"""A guard against a hang, in the long form."""
+
+FORM = pytest.StashKey[Form]()
+TOLD = pytest.StashKey[list[str]]()
+
+
+def form_of(config: pytest.Config) -> Form:
+    """The form of this run; one seed for all of it."""
+    if FORM not in config.stash:
+        name = config.getoption("form")
+        seed = int(os.environ.get("WSLIVE_SEED") or (USUAL_SEED if name == "short" else secrets.randbelow(10**9)))
+        config.stash[FORM] = Form(name, seed)
+    return config.stash[FORM]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long forms may take their time."""
+    if form_of(config).name != "short":
+        for item in items:
+            if item.path.is_relative_to(Path(__file__).parent):
+                item.add_marker(pytest.mark.timeout(LONGEST_S))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what was measured, also where all is well."""
+    if TOLD in config.stash:
+        terminalreporter.section("figures")
+        for line in config.stash[TOLD]:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def form(pytestconfig: pytest.Config) -> Form:
+    """How much is run, and from which seed."""
+    found = form_of(pytestconfig)
+    # Shown beside a failure, with which it is run again.
+    print(f"WSLIVE_SEED={found.seed}, {found.name} form")  # noqa: T201
+    return found
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest, form: Form) -> Figures:
+    """Takes down what the test has measured."""
+    told = request.config.stash.setdefault(TOLD, [])
+    path = request.path.relative_to(request.config.rootpath).as_posix()
+    return Figures(form, f"{path}::{request.function.__name__}", told.append)
