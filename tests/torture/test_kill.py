@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from tests.client.rooms import Soon
@@ -110,7 +111,7 @@ async def test_after_kill_9_everybody_is_back_and_every_ack_is_in_the_log_once(
         entries = read_ledger(ledger)
         assert (stats["joined"], stats["came_back"], stats["unsettled"]) == (size, 0, 0)
         assert sum(stats["acked"].values()) == len(entries) > 100
-        between = [after - before for before, after in zip(acked_at_kill, acked_at_kill[1:], strict=False)]
+        between = [after - before for before, after in pairwise(acked_at_kill)]
         assert min(between) >= acked_between
 
         found = compare(entries, store, room["room"])
