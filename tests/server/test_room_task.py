@@ -16,12 +16,15 @@ from wslive.core.errors import (
     InDoubt,
     LogError,
     NotAppended,
+    NothingToRetract,
     PollClosed,
     Refused,
+    RoomUnavailable,
     StoreCorrupt,
     StoreTooNew,
     StoreUnwritable,
     TemporarilyUnavailable,
+    TooFast,
 )
 from wslive.core.events import next_event
 from wslive.core.roles import HOST_ACTOR, Role, Who
@@ -204,12 +207,54 @@ async def test_two_people_may_use_the_same_ref(task: RoomTask):
     assert await task.ask(BOB, vote("r1")) == 6
 
 
-async def test_a_refused_ref_may_be_used_again(task: RoomTask):
+async def test_a_refusal_is_final_also_for_a_copy_that_comes_when_the_room_has_changed(task: RoomTask):
     await task.ask(HOST, command("r1", "close", POLL))
     with pytest.raises(PollClosed):
         await task.ask(ADA, vote("r2"))
     await task.ask(HOST, command("r3", "reopen", POLL))
-    assert await task.ask(ADA, vote("r2")) == 7
+    with pytest.raises(PollClosed):
+        await task.ask(ADA, vote("r2"))
+    assert await task.ask(BOB, vote("r2")) == 7  # somebody else's ref of that name
+    assert await task.ask(ADA, vote("r4")) == 8
+
+
+async def test_a_refusal_is_final_also_for_a_copy_in_the_same_batch(task: RoomTask):
+    answers: list[Any] = []
+    task.submit(ADA, command("r1", "retract_vote", POLL, round=1), recorder(answers))
+    task.submit(ADA, vote("r2"), recorder(answers))
+    task.submit(ADA, command("r1", "retract_vote", POLL, round=1), recorder(answers))
+    await task.ask(BOB, vote("r3"))
+    assert answers == [NothingToRetract, 5, NothingToRetract]
+    assert await task.look(tally) == {"o1": 2, "o2": 0}
+
+
+async def test_a_refusal_that_nobody_was_told_is_not_final(task: RoomTask, log: FaultyLog):
+    answers: list[Any] = []
+    log.fail("append", NotAppended("the disk is full"))
+    task.submit(HOST, command("r1", "close", POLL), recorder(answers))
+    task.submit(ADA, command("r2", "retract_vote", POLL, round=1), recorder(answers))
+    with pytest.raises(TemporarilyUnavailable):
+        await task.ask(ADA, vote("r3"))
+    assert answers == [TemporarilyUnavailable, TemporarilyUnavailable]
+    assert await task.ask(ADA, vote("r3")) == 5
+    assert await task.ask(ADA, command("r2", "retract_vote", POLL, round=1)) == 6
+
+
+async def test_who_came_too_fast_may_come_again_by_the_same_name(task: RoomTask):
+    answers: list[Any] = []
+    task.submit(ADA, vote("r1"), recorder(answers), objection=TooFast(retry_after_s=1.0))
+    assert await task.ask(BOB, vote("r2")) == 5
+    assert answers == [TooFast]
+    assert await task.ask(ADA, vote("r1")) == 6
+
+
+async def test_who_found_the_door_locked_may_knock_again_by_the_same_name(task: RoomTask):
+    eve = Who("p_eve", Role.PARTICIPANT)
+    await task.ask(HOST, command("r1", "lock", locked=True))
+    with pytest.raises(RoomUnavailable):
+        await task.ask(eve, command("r2", "join", name="Eve"))
+    await task.ask(HOST, command("r3", "lock", locked=False))
+    assert await task.ask(eve, command("r2", "join", name="Eve")) == 7
 
 
 async def test_a_retry_after_a_restart_gets_the_same_ack(open_task: OpenTask, tmp_path: Path):

@@ -147,7 +147,16 @@ class Lecture:
     async def _trouble(self) -> None:
         loop = asyncio.get_running_loop()
         kinds = [
-            *(self._cut, self._cut, self._cut_all, self._partition, self._partition_all, self._slow, self._half_open),
+            *(
+                self._cut,
+                self._lag,
+                self._lag,
+                self._cut_all,
+                self._partition,
+                self._partition_all,
+                self._slow,
+                self._half_open,
+            ),
             *(self._refuse_append, self._doubt, self._doubt, self._outage, self._stall, self._blind),
             *(self._kill, self._restart),
         ]
@@ -179,6 +188,10 @@ class Lecture:
     def _half_open(self) -> None:
         if self.network.wires:
             self.rng.choice(self.network.wires).cut(within_s=20.0)
+
+    def _lag(self) -> None:
+        if self.network.wires:
+            self.rng.choice(self.network.wires).lag(within_s=8.0)
 
     def _partition(self) -> None:
         if self.network.wires:

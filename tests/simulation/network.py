@@ -1,8 +1,9 @@
-"""A network in memory: late, slow, partitioned, cut at any byte; and below it all TCP's promise, order.
+"""A network in memory: late, slow, partitioned, cut at any byte; and below it all TCP's promise: in order, and once.
 
 Both ends are the real ones: the client's link gets what looks like its socket, the server's outbox what looks like a
 Tornado stream with a small kernel buffer. The two ends of a cut connection hear of it at different times, and one of
-them may go on speaking into it for long.
+them may go on speaking into it for long. What is sent again goes over another connection, and the first copy of it may
+arrive after the second.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from wslive.server.connection import Connection
 from wslive.server.outbox import Flusher, Outbox
 from wslive.server.settings import ServerSettings
 
-REPEATABLE_UP = b'{"type":"command"'
 REPEATABLE_DOWN = (b'{"type":"delta"', b'{"type":"ack"', b'{"type":"presence"')
 CLOSE_TIMEOUT_S = 5.0
 """How long a server waits for the answer to its close frame."""
@@ -236,6 +236,20 @@ class Wire:
         loop.call_later(self._rng.uniform(0, within_s), self._client_gone, None)
         loop.call_later(self._rng.uniform(0, within_s), self.server_gone)
 
+    def lag(self, within_s: float) -> None:
+        """What the client says stays on its way, until it has come back by another connection; then it arrives."""
+        loop = asyncio.get_running_loop()
+        left_s = self._rng.uniform(0, within_s)
+        late_s = left_s + self._rng.uniform(0, within_s)
+        self._up.hold()
+        loop.call_later(left_s, self._leave)
+        loop.call_later(late_s, self._up.release)
+        loop.call_later(late_s + self._rng.uniform(1, within_s), self.server_gone)
+
+    def _leave(self) -> None:
+        self._down.cut()
+        self._client_gone(None)
+
     def server_gone(self) -> None:
         """The server's end is no more."""
         if self._is_server_there:
@@ -254,11 +268,8 @@ class Wire:
     # ── the client's end: what `client.socket.Socket` is ──────────────────────────────────────────────────────
 
     def send(self, frame: bytes) -> None:
-        """Send a text frame; now and then it comes twice."""
-        if self._closed.done():
-            return
-        self._up.put(frame)
-        if frame.startswith(REPEATABLE_UP) and self._rng.random() < 0.05:
+        """Send a text frame."""
+        if not self._closed.done():
             self._up.put(frame)
 
     async def closed(self) -> int | None:

@@ -32,7 +32,9 @@ from wslive.core.errors import AppendConflict, LogError, Refused, StoreCorrupt, 
 from wslive.core.events import Event, next_event
 from wslive.core.roles import Who
 from wslive.core.room import Registry, Room, apply, decide
+from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.eventlog.base import EventLog, RoomRecord
+from wslive.server.refusals import ToldRefusals
 
 logger = logging.getLogger("wslive.room")
 
@@ -86,6 +88,7 @@ class RoomTask:
         self._registry = registry
         self._retry_after_s = retry_after_s
         self._room = Room(record.epoch, registry)
+        self._told = ToldRefusals()
         self._queue: list[_Pending] = []
         self._readers: list[tuple[Reader, Refuse | None]] = []
         self._wake = asyncio.Event()
@@ -214,7 +217,7 @@ class RoomTask:
             except _Broken as broken:
                 # This one would break whatever batch it is in, and it comes again: its sender waits for an answer.
                 logger.error("room %s: a command broke the rules", self.record.room, exc_info=broken.__cause__)
-                self._answer(batch.pop(broken.args[0]), Refused(_MISTAKE))
+                self._tell(batch.pop(broken.args[0]), Refused(_MISTAKE))
                 await self._recover()
             except Exception as error:
                 self._complain("a batch was not stored", error)
@@ -222,7 +225,7 @@ class RoomTask:
                 return
             else:
                 for pending, outcome in zip(batch, outcomes, strict=True):
-                    self._answer(pending, outcome)
+                    self._tell(pending, outcome)
                 return
 
     async def _settle(self, batch: list[_Pending]) -> None:
@@ -247,14 +250,16 @@ class RoomTask:
         events: list[Event] = []
         outcomes: list[Outcome] = []
         room = self._room
+        refused_here: dict[tuple[str, str], Refused] = {}
         for place, (who, command, _, objection) in enumerate(batch):
             key = (who.actor, command.ref)
             offset = known.get(key)
             if offset is not None:
                 outcomes.append(offset)
                 continue
-            if objection is not None:
-                outcomes.append(objection)
+            told = refused_here.get(key) or self._told.get(key) or objection
+            if told is not None:
+                outcomes.append(told)
                 continue
             try:
                 fact = decide(room, command, who, at_ms)
@@ -271,6 +276,7 @@ class RoomTask:
                 apply(room, event, fact.body)
             except Refused as refused:
                 outcomes.append(refused)
+                refused_here[key] = refused
                 continue
             except Exception as error:
                 raise _Broken(place) from error
@@ -334,6 +340,13 @@ class RoomTask:
             if len(events) < _READ_EVENTS:
                 return room
             await asyncio.sleep(0)  # a long log must not stop the other rooms
+
+    def _tell(self, pending: _Pending, outcome: Outcome) -> None:
+        """Give an answer, and remember it where it is final and the log does not."""
+        # Whoever found the door locked may knock again, by the same name.
+        if isinstance(outcome, Refused) and pending.command.kind not in SERVER_COMMANDS:
+            self._told.tell((pending.who.actor, pending.command.ref), outcome, time.monotonic())
+        self._answer(pending, outcome)
 
     def _answer(self, pending: _Pending, outcome: Outcome) -> None:
         try:
