@@ -42,8 +42,9 @@ torture: .venv/.test ## attack a real server for hours; ARGS="-k kill" picks an 
 	.venv/bin/pytest tests/torture --long $(ARGS)
 	.venv/bin/python -m tools.reliability
 
-bench: .venv/.test ## measure a real server on this machine; ARGS="--rate 5000 --repeats 1" are handed on
-	.venv/bin/python -m benchmarks.votes $(ARGS)
+bench: .venv/.test ## measure a real server on this machine beside its peers; ARGS="votes --repeats 1" are handed on
+	@tools/node.sh
+	.venv/bin/python -m benchmarks $(ARGS)
 
 docs: .venv/.test ## bring docs/ up to date: what is told by the code, and the picture of the real thing
 	@tools/browser.sh

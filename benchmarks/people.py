@@ -1,27 +1,25 @@
-"""The people of a load: plain sockets that speak `wslive.v1`, many in one thread.
+"""The people of a load: how they come into a room of wslive, or to another server.
 
-Theory of operation. The load must cost little, or it would be what is measured: no coroutine, task or object per
-message; one `recv` for all that has come to a connection, and a decoder that skips what is not asked for. Frames that
-come are noted with their time and are looked at when the clock has stopped.
+Connecting is done here, one after the other, with plain sockets; from then on they are connections of a `Load`.
 """
 
 from __future__ import annotations
 
+import http.client
+import json
 import random
-import select
 import socket
 import time
-from typing import Literal
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
 
-from wslive.wire.messages import SUBPROTOCOL, Ack, Bye, Pong, Presence, Refused
-
-_MASK = b"\0\0\0\0"
-"""A legal key that leaves the payload as it is; the server takes it off like any other."""
-
-_HANG_S = 30.0
+from benchmarks.load import HANG_S, Load, frame
+from benchmarks.servers import Started
+from wslive.wire.messages import SUBPROTOCOL
 
 
 class Welcome(msgspec.Struct, tag="welcome"):
@@ -30,25 +28,41 @@ class Welcome(msgspec.Struct, tag="welcome"):
     actor: str
 
 
+class Ack(msgspec.Struct, tag="ack"):
+    """Of an ack, all."""
+
+    ref: str
+    offset: int
+
+
+class Refused(msgspec.Struct, tag="refused"):
+    """Of a refusal, all that helps."""
+
+    ref: str
+    code: str
+    message: str
+
+
 class Delta(msgspec.Struct, tag="delta"):
-    """Of a delta, what the load needs."""
+    """A delta; what it brings is looked at where it matters."""
 
     from_: int = msgspec.field(name="from")
     to: int
 
 
 class Snapshot(msgspec.Struct, tag="snapshot"):
-    """Of a snapshot, that it came: no view of a healthy run falls that far behind."""
+    """A snapshot: no view of a healthy run falls that far behind."""
 
 
-_decode = msgspec.json.Decoder(Welcome | Ack | Refused | Delta | Snapshot | Presence | Pong | Bye).decode
+class Other(msgspec.Struct, tag="presence"):
+    """Who is here."""
 
 
-def frame(payload: bytes, opcode: Literal[1, 10] = 1) -> bytes:
-    """A frame as a client sends it."""
-    size = len(payload)
-    length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
-    return bytes((0x80 | opcode,)) + length + _MASK + payload
+class Bye(msgspec.Struct, tag="bye"):
+    """The server goes."""
+
+
+decode = msgspec.json.Decoder(Welcome | Ack | Refused | Delta | Snapshot | Other | Bye).decode
 
 
 def new_ref() -> str:
@@ -56,158 +70,149 @@ def new_ref() -> str:
     return f"{random.getrandbits(96):024x}"
 
 
-class Person:
-    """One connection that has joined (or is about to).
+def connect(url: str, path: str, subprotocol: str = "") -> tuple[socket.socket, bytes]:
+    """A WebSocket, and what has come on it already.
 
-    Attributes:
-        actor: The id in the room; empty until the welcome has come.
-        offset: How far the view has come.
-        last: The latest delta, as it came.
+    Raises:
+        ConnectionError: The server does not take it.
     """
-
-    def __init__(self, url: str, hello: dict[str, object]) -> None:
-        """Connect and say hello.
-
-        Raises:
-            OSError: The server does not take the connection.
-        """
-        place = urlsplit(url)
-        self.actor = ""
-        self.offset = 0
-        self.last = b""
-        self._rest = b""
-        self.socket = socket.create_connection((place.hostname, place.port), timeout=_HANG_S)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.sendall(
-            (
-                f"GET /ws HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
-                f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
-            ).encode()
-        )
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            received = self.socket.recv(4096)
-            if not received:
-                raise ConnectionError(f"the server refused a connection: {answer!r}")
-            answer += received
-        if b" 101 " not in answer.partition(b"\r\n")[0]:
-            raise ConnectionError(f"the server refused a connection: {answer!r}")
-        self.send(msgspec.json.encode({"type": "hello", **hello}))
-        self.socket.setblocking(False)
-
-    def send(self, payload: bytes) -> None:
-        """Send a message."""
-        data = frame(payload)
-        if self.socket.send(data) < len(data):
-            raise ConnectionError("the server does not read any more")
-
-    def payloads(self) -> list[bytes]:
-        """The messages that have come."""
-        try:
-            received = self.socket.recv(1 << 18)
-        except BlockingIOError:
-            return []
+    place = urlsplit(url)
+    connected = socket.create_connection((place.hostname, place.port), timeout=HANG_S)
+    connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    offered = f"Sec-WebSocket-Protocol: {subprotocol}\r\n" if subprotocol else ""
+    connected.sendall(
+        (
+            f"GET {path} HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n{offered}\r\n"
+        ).encode()
+    )
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        received = connected.recv(4096)
         if not received:
-            raise ConnectionError("the server closed a connection")
-        data = self._rest + received if self._rest else received
-        at, end, found = 0, len(data), []
-        while end - at >= 2:
-            size, start = data[at + 1], at + 2
-            if size >= 126:
-                start += 2 if size == 126 else 8
-                size = int.from_bytes(data[at + 2 : start], "big")
-            if start + size > end:
-                break
-            opcode = data[at] & 0x0F
-            if opcode == 1:
-                found.append(data[start : start + size])
-            elif opcode == 9:
-                self.socket.send(frame(data[start : start + size], 10))
-            else:
-                raise ConnectionError(f"the server closed a connection: {data[start + 2 : start + size]!r}")
-            at = start + size
-        self._rest = data[at:]
-        return found
+            break
+        answer += received
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    if b" 101 " not in head.partition(b"\r\n")[0]:
+        raise ConnectionError(f"the server refused a connection: {answer!r}")
+    return connected, rest
 
 
-class Crowd:
-    """Many people, what they were sent, and when (`time.perf_counter`).
+class Hall:
+    """A room of wslive with its host and its people, all of them connected.
 
     Attributes:
-        people: By the number of their socket.
-        acks: When which command was acked, and at which offset.
-        deltas: When whose view went from which offset to which.
-        refused: What was not accepted.
+        load: The connections: 0 is the host, as a notebook is one, the others are participants.
+        room: The room's id.
+        people: How many participants there are.
     """
 
-    def __init__(self) -> None:
-        """Nobody yet."""
-        self.people: dict[int, Person] = {}
-        self.acks: list[tuple[float, str, int]] = []
-        self.deltas: list[tuple[float, int, int]] = []
-        self.refused: list[Refused] = []
-        self._epoll = select.epoll()
+    def __init__(self, server: Started, people: int, marker: str = "") -> None:
+        """Make a room and let everybody in."""
+        self.server, self.people = server, people
+        self.room, code, host_key = _create_room(server)
+        hellos: list[dict[str, Any]] = [
+            {"room": code, "role": "host", "ref": new_ref(), "token": host_key, "ledger": True},
+            *({"room": code, "ref": new_ref(), "name": f"Guest {number}"} for number in range(people)),
+        ]
+        sockets = []
+        for hello in hellos:
+            connected, came = connect(server.url, "/ws", SUBPROTOCOL)
+            connected.sendall(frame(msgspec.json.encode({"type": "hello", **hello})))
+            sockets.append((connected, came))
+        self.load = Load(sockets, marker)
+        self._looked_at = 0
+        self._welcomes = 0
+        self.load.until(self._is_everybody_in, "everybody is let in")
 
-    def add(self, person: Person) -> Person:
-        """Listen to one more."""
-        self.people[person.socket.fileno()] = person
-        self._epoll.register(person.socket, select.EPOLLIN)
-        return person
+    def _is_everybody_in(self) -> bool:
+        payloads = self.load.payloads
+        for payload in payloads[self._looked_at :]:
+            self._welcomes += payload.startswith(b'{"type":"welcome"')
+        self._looked_at = len(payloads)
+        return self._welcomes == len(self.load.sockets)
 
-    def listen(self, timeout_s: float) -> None:
-        """Take what comes, for at most so long without anything."""
-        for number, _ in self._epoll.poll(max(timeout_s, 0)):
-            person = self.people[number]
-            payloads = person.payloads()
-            now_s = time.perf_counter()
-            for payload in payloads:
-                match _decode(payload):
-                    case Delta(from_, to):
-                        if from_ > person.offset and person.offset:
-                            raise AssertionError(f"a view at {person.offset} was sent a delta from {from_}")
-                        self.deltas.append((now_s, from_, to))
-                        person.offset, person.last = to, payload
-                    case Ack(ref, offset):
-                        self.acks.append((now_s, ref, offset))
-                    case Welcome(actor):
-                        person.actor = actor
-                    case Refused() as refused:
-                        self.refused.append(refused)
-                    case Snapshot() | Bye():
-                        raise AssertionError(f"a view was started over: {payload[:200]!r}")
+    def open_poll(self, options: Sequence[str]) -> int:
+        """Open a poll; its id."""
+        body = {"question": "Which?", "options": options, "results": "live"}
+        return self.ask(0, 0, "open_activity", {"kind": "poll", "body": body})
 
-    def ask(self, person: Person, activity: int, kind: str, body: dict[str, object]) -> int:
+    def chat(self) -> int:
+        """The id of the room's chat, which is there from the beginning."""
+        for payload in self.load.payloads:
+            if payload.startswith(b'{"type":"welcome"'):
+                activities = json.loads(payload)["view"]["activities"]
+                return int(next(id for id, activity in activities.items() if activity["kind"] == "chat"))
+        raise AssertionError("nobody was let in")
+
+    def ask(self, connection: int, activity: int, kind: str, body: dict[str, Any]) -> int:
         """Send one command and wait for its offset."""
         ref = new_ref()
-        person.send(
-            msgspec.json.encode({"type": "command", "ref": ref, "activity": activity, "kind": kind, "body": body})
-        )
-        until_s = time.perf_counter() + _HANG_S
-        while time.perf_counter() < until_s:
-            self.listen(0.1)
-            for _, acked, offset in self.acks:
-                if acked == ref:
-                    return offset
-            if self.refused:
-                raise AssertionError(self.refused)
+        seen = len(self.load.payloads)
+        self.load.send(connection, command(ref, activity, kind, body))
+        until_s = time.monotonic() + HANG_S
+        while time.monotonic() < until_s:
+            self.load.listen(0.02)
+            for payload in self.load.payloads[seen:]:
+                match decode(payload):
+                    case Ack(acked, offset) if acked == ref:
+                        return offset
+                    case Refused() as refused:
+                        raise AssertionError(refused)
+            seen = len(self.load.payloads)
         raise TimeoutError(f"{kind} was not answered")
+
+    def settle(self) -> None:
+        """Wait until everything has come, and forget it."""
+        self.load.until_quiet()
+        self.load.restart()
 
     def close(self) -> None:
         """Hang up."""
-        for person in self.people.values():
-            person.socket.close()
-        self._epoll.close()
+        self.load.close()
 
 
-def join(url: str, code: str, host_key: str, people: int) -> tuple[Crowd, Person, list[Person]]:
-    """A crowd of a host with the ledger of ballots, as a notebook is one, and so many participants."""
-    crowd = Crowd()
-    host = crowd.add(Person(url, {"room": code, "role": "host", "ref": new_ref(), "token": host_key, "ledger": True}))
-    voters = [crowd.add(Person(url, {"room": code, "ref": new_ref(), "name": f"Guest {i}"})) for i in range(people)]
-    until_s = time.perf_counter() + _HANG_S
-    while not all(person.actor for person in crowd.people.values()):
-        if time.perf_counter() > until_s:
-            raise TimeoutError("not everybody was let in")
-        crowd.listen(0.1)
-    return crowd, host, voters
+def command(ref: str, activity: int, kind: str, body: dict[str, Any]) -> bytes:
+    """A command as it is sent."""
+    return msgspec.json.encode({"type": "command", "ref": ref, "activity": activity, "kind": kind, "body": body})
+
+
+def _create_room(server: Started) -> tuple[str, str, str]:
+    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=HANG_S)
+    with closing(connection):
+        headers = {"Authorization": f"Bearer {server.hosting_token}", "Content-Type": "application/json"}
+        connection.request("POST", "/api/rooms", json.dumps({"title": "Benchmark"}), headers)
+        answer = json.loads(connection.getresponse().read())
+    return answer["room"], answer["code"], answer["host_key"]
+
+
+class Joined(NamedTuple):
+    """How a connection to another server is made, and when it is ready."""
+
+    path: str
+    ready: bytes
+
+
+PEERS = {
+    "ws": Joined("/", b""),
+    "uws": Joined("/", b""),
+    "socketio": Joined("/socket.io/?EIO=4&transport=websocket", b'40{"sid"'),
+}
+
+
+def join_peer(server: Started, people: int, marker: str = "") -> Load:
+    """People who are connected to another server."""
+    how = PEERS[server.protocol]
+    sockets = []
+    for _ in range(people):
+        connected, came = connect(server.url, how.path)
+        if server.protocol == "socketio":
+            connected.sendall(frame(b"40"))
+        sockets.append((connected, came))
+    load = Load(sockets, marker)
+    if server.protocol == "socketio":
+        load.answer(b"2", b"3")
+        load.until(
+            lambda: sum(payload.startswith(how.ready) for payload in load.payloads) == people, "everybody is let in"
+        )
+    return load

@@ -9,45 +9,44 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import click
 import msgspec
 
-from benchmarks.machine import pin
+from benchmarks.servers import Started
 from wslive.cli import tuning
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.server.app import Server
 from wslive.server.settings import Rate, ServerSettings
 
 UNHURRIED = Rate(per_s=1e6, burst=1e6)
-"""A thousand people stand for many more, so each of them may vote as often as the load asks for."""
-
-
-class Started(msgspec.Struct, frozen=True):
-    """The server's one line."""
-
-    url: str
-    hosting_token: str
-    pid: int
+"""A thousand people stand for many more, so each of them may vote and speak as often as the load asks for."""
 
 
 @click.command()
 @click.option("--store", type=click.Path(path_type=Path), required=True, help="The SQLite file; made if missing.")
-@click.option("--core", type=int, help="Run on this processor core alone.")
-def main(store: Path, core: int | None) -> None:
+@click.option("--tick-ms", type=float, help="The least time between two deltas; the default without it.")
+def main(store: Path, tick_ms: float | None) -> None:
     """Serve until standard input is closed."""
-    pin(core)
-    tuning.run(_serve(store))
+    tuning.run(_serve(store, tick_ms))
 
 
-async def _serve(store: Path) -> None:
-    settings = ServerSettings(port=0, vote_rate=UNHURRIED, max_participants=10_000)
+async def _serve(store: Path, tick_ms: float | None) -> None:
+    settings = ServerSettings(
+        port=0,
+        vote_rate=UNHURRIED,
+        line_rate=UNHURRIED,
+        max_participants=10_000,
+        tick_interval_s=ServerSettings.tick_interval_s if tick_ms is None else tick_ms / 1e3,
+    )
     server = Server(settings, await SqliteLog.open(store))
     await server.start()
     tuning.allow_many_sockets()
     tuning.settle()
-    print(msgspec.json.encode(Started(server.url, server.hosting_token, os.getpid())).decode(), flush=True)
+    started = Started(server.url, os.getpid(), hosting_token=server.hosting_token, version=version("wslive"))
+    print(msgspec.json.encode(started).decode(), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await server.stop()
 

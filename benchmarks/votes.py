@@ -1,253 +1,263 @@
 """Votes: how many a second a server takes from a hall of people who all watch, and what each of them costs it.
 
-The real server runs in a process of its own on one core (see `server`), the people of the load in this one on another.
-They vote open loop: each vote is due at a time that does not depend on the server, and everything is counted from
-then. A rate is sustained when every vote was acked (so it is on disk), and no view was ever older than 250 ms.
-Afterwards the log itself is asked, by SQL: every ack must be in it at its offset, nothing else may be, and the tally
-that it leaves must be the one that every view shows.
+The real server runs in a process of its own on one core (see `server`), the load in this one on another. People vote
+open loop: each vote is due at a time that does not depend on the server, and everything is counted from then. A rate
+is sustained when every vote was acked (so it is on disk), and no view was ever older than 250 ms. Afterwards the log
+itself is asked, by SQL: every ack must be in it at its offset, nothing else may be, and the tally that it leaves must
+be the one that every view shows.
 
-    python -m benchmarks.votes --rate 5000 --repeats 1
+    python -m benchmarks votes
+    python -m benchmarks.votes --rate 5000 --repeats 1        (single rates)
 """
 
 from __future__ import annotations
 
-import gc
-import http.client
 import json
-import os
+import re
 import sqlite3
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
-import msgspec
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import machine
-from benchmarks.people import Crowd, Person, join, new_ref
-from benchmarks.server import UNHURRIED, Started
+from benchmarks import machine, servers
+from benchmarks.load import Load, Sent
+from benchmarks.people import Ack, Delta, Hall, Refused, Snapshot, decode, join_peer, new_ref
+from benchmarks.report import Meter, Repeated, Row, Run, Setup, percentile, repeat, shown, spread, undisturbed
+from benchmarks.server import UNHURRIED
 from wslive.cli import tuning
 
+TEXTS = ("quick", "merge", "heap", "bubble", "radix")
 OPTIONS = ("o1", "o2", "o3", "o4", "o5")
 MAX_STALE_MS = 250.0
-MAX_WAIT_SHARE = 0.03
-"""A run in which server or load waited for a core for a larger share of the time is void."""
+PEOPLE = 1000
 
-_DRAIN_S = 20.0
-
-
-class Run(msgspec.Struct):
-    """One run at one rate. Times are from when a vote was due.
-
-    Attributes:
-        rate_per_s: How many votes were due a second.
-        acked_per_s: Votes over the time from the first one due to the last one's ack.
-        late_p99_ms: How much later than due the load sent.
-        stale_p99_ms, stale_max_ms: Over all frames to all people: the age of the oldest vote that the frame brought.
-        server_us_per_vote: CPU time of the server's process, frames to all people included.
-        server_share, load_share: CPU time over time.
-        server_wait_share, load_wait_share: Time ready but not running, over time; None where the system does not tell.
-        problems: What the log says otherwise than the acks; empty, or the figures are worth nothing.
-    """
-
-    people: int
-    rate_per_s: float
-    votes: int
-    acked_per_s: float
-    ack_p50_ms: float
-    ack_p99_ms: float
-    late_p99_ms: float
-    stale_p99_ms: float
-    stale_max_ms: float
-    drain_ms: float
-    frames: int
-    server_us_per_vote: float
-    server_share: float
-    server_wait_share: float | None
-    load_share: float
-    load_wait_share: float | None
-    problems: list[str]
-
-    @property
-    def is_sustained(self) -> bool:
-        """Whether every vote was acked and no view was ever too old."""
-        return not self.problems and self.stale_max_ms <= MAX_STALE_MS
-
-    @property
-    def is_void(self) -> bool:
-        """Whether others kept server or load from running."""
-        return max(self.server_wait_share or 0, self.load_wait_share or 0) > MAX_WAIT_SHARE
+OUR_RATES = (
+    5000,
+    8000,
+    10_000,
+    12_500,
+    16_000,
+    20_000,
+    25_000,
+    32_000,
+    40_000,
+    50_000,
+    63_000,
+    80_000,
+    100_000,
+    125_000,
+)
+THEIR_RATES = (63, 80, 100, 125, 160, 200, 250, 320, 400)
 
 
-@click.command()
-@click.option("--people", default=1000, show_default=True, help="How many are connected, watch and vote.")
-@click.option("--rate", "rates", type=float, multiple=True, default=(1000, 5000, 10_000, 20_000), show_default=True)
-@click.option("--seconds", default=5.0, show_default=True, help="For how long votes are due, in each run.")
-@click.option("--repeats", default=5, show_default=True, help="Runs of each rate, each with a new server and store.")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write all runs there.")
-def main(people: int, rates: tuple[float, ...], seconds: float, repeats: int, json_path: Path | None) -> None:
-    """Measure votes; exits with 1 if a log says otherwise than the acks."""
-    tuning.allow_many_sockets()
-    server_core, load_core = machine.two_cores()
-    machine.pin(load_core)
-    console = Console()
-    console.print(
-        f"{people} people; server on core {server_core}, load on core {load_core}; SQLite, FULL; "
-        f"votes of one token: {UNHURRIED.per_s:g}/s (raised for the benchmark)"
+def sustained(setup: Setup) -> list[Row]:
+    """The highest rates that wslive and the original vote server sustain."""
+    ours = _highest(setup, "wslive", OUR_RATES, 20_000)
+    theirs = _highest(setup, "socket.io", THEIR_RATES, 160)
+    row = Row(
+        "votes",
+        f"votes a second sustained, {PEOPLE:,} people who vote and watch; acked on disk",
+        [ours.rate],
+        [theirs.rate],
+        "socket.io vote server, in memory, no acks",
+        must="≥ 125×, ≥ 20,000/s",
+        aim="500×",
+        void=ours.void + theirs.void,
+        load_share=max(run.load_share for run in ours.runs),
+        note=f"ack p99 {spread([run.figures['ack p99 ms'] for run in ours.runs])} ms, "
+        f"oldest view {spread([run.figures['stale max ms'] for run in ours.runs])} ms; all of "
+        f"{len(ours.runs)} runs at that rate sustained it",
+        problems=[problem for run in ours.runs for problem in run.problems],
+        runs={"wslive": ours.runs, "socket.io": theirs.runs},
     )
-    runs = []
-    for _ in range(repeats):  # interleaved, so that a busy minute of the machine is not one rate's alone
-        for rate in rates:
-            runs.append(measure(people, rate, seconds, server_core))
-            console.print(_sentence(runs[-1]))
-    console.print(_table(runs))
-    if json_path is not None:
-        report = {"benchmark": "votes", "machine": machine.described(), "settings": {"vote_rate": UNHURRIED.per_s}}
-        json_path.write_text(json.dumps({**report, "runs": msgspec.to_builtins(runs)}, indent=1))
-    if any(run.problems for run in runs):
-        sys.exit(1)
+    row.is_reached = bool(row.ratio and row.ratio >= 125 and ours.rate >= 20_000)
+    return [row]
 
 
-def measure(people: int, rate_per_s: float, seconds: float, server_core: int | None = None) -> Run:
+def latency(setup: Setup) -> list[Row]:
+    """The time until an ack at 5,000 votes a second."""
+    repeated = repeat(setup, {"wslive": lambda: measure(setup, PEOPLE, 5000)})
+    row = repeated.row(
+        "ack",
+        f"ack p99 at 5,000 votes/s from {PEOPLE:,} people, on disk, ms",
+        "ack p99 ms",
+        must="≤ 25 ms",
+        aim="≤ 10 ms",
+    )
+    row.is_reached = repeated.median("wslive", "ack p99 ms") <= 25
+    row.note = f"p50 {spread(repeated.figures('wslive', 'ack p50 ms'))} ms; {_cost(repeated)}"
+    return [row]
+
+
+WATCHERS = (10, 100, 1000, 5000)
+_VOTERS = 10
+_SLOW_PER_S, _FAST_PER_S = 1000.0, 5000.0
+
+
+def growth(setup: Setup) -> list[Row]:
+    """What a vote costs with more and more people watching, beyond what the frames cost.
+
+    The frames are as many at 1,000 votes a second as at 5,000; so the difference in CPU time is that of 4,000 votes.
+    The same ten people vote each time.
+    """
+    repeated = repeat(
+        setup,
+        {
+            f"{people} at {rate:g}/s": lambda people=people, rate=rate: measure(setup, people, rate, voters=_VOTERS)  # type: ignore[misc]
+            for people in WATCHERS
+            for rate in (_SLOW_PER_S, _FAST_PER_S)
+        },
+    )
+    costs_us = []
+    for people in WATCHERS:
+        slow, fast = (repeated.median(f"{people} at {rate:g}/s", "server us/s") for rate in (_SLOW_PER_S, _FAST_PER_S))
+        costs_us.append((fast - slow) / (_FAST_PER_S - _SLOW_PER_S))
+    row = Row(
+        "growth",
+        "CPU µs of one more vote with 10, 100, 1,000, 5,000 watching: the most over that with 10",
+        [max(costs_us) / costs_us[0]],
+        must="≤ 1.5",
+        is_reached=max(costs_us) <= 1.5 * costs_us[0],
+        void=repeated.void,
+        load_share=max(run.load_share for runs in repeated.runs.values() for run in runs),
+        note="µs a vote: "
+        + ", ".join(f"{people:,}: {cost:.1f}" for people, cost in zip(WATCHERS, costs_us, strict=True)),
+        problems=[problem for runs in repeated.runs.values() for run in runs for problem in run.problems],
+        runs=repeated.runs,
+    )
+    return [row]
+
+
+# ── one run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def measure(setup: Setup, people: int, rate_per_s: float, voters: int | None = None) -> Run:
     """One run: a server, a room, a poll, people who join, their votes, and the log's word on them."""
     with tempfile.TemporaryDirectory(prefix="wslive-bench-") as folder:
         store = Path(folder) / "votes.db"
-        with serving(store, server_core) as server:
-            room, code, host_key = _create_room(server)
-            crowd, host, voters = join(server.url, code, host_key, people)
-            body = {"question": "Which?", "options": ["quick", "merge", "heap", "bubble", "radix"], "results": "live"}
-            poll = crowd.ask(host, 0, "open_activity", {"kind": "poll", "body": body})
-            crowd.ask(voters[-1], poll, "cast_vote", {"round": 1, "options": ["o1"]})
-            _settle(crowd)
-            crowd.acks.clear()
-            crowd.deltas.clear()
-            gc.collect()
-            gc.disable()  # what the load keeps has no cycles
-            try:
-                run = _load(crowd, voters, poll, rate_per_s, seconds, server.pid)
-            finally:
-                gc.enable()
-            views = [_counts(person.last) for person in crowd.people.values()]
-            acks = [(ref, offset) for _, ref, offset in crowd.acks]
-            crowd.close()
-        run.problems += audit(store, room, poll, acks, views)
-        return run
-
-
-@contextmanager
-def serving(store: Path, core: int | None) -> Iterator[Started]:
-    """A server of its own process, ended afterwards."""
-    command = [sys.executable, "-m", "benchmarks.server", "--store", str(store)]
-    command += [] if core is None else ["--core", str(core)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).resolve().parent.parent
-    )
-    assert process.stdout is not None
-    try:
-        line = process.stdout.readline()
-        if not line:
-            raise click.ClickException("The server did not start; it said why above.")
-        yield msgspec.json.decode(line, type=Started)
-    finally:
-        process.communicate(timeout=60)
-
-
-def _create_room(server: Started) -> tuple[str, str, str]:
-    connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
-    with closing(connection):
-        headers = {"Authorization": f"Bearer {server.hosting_token}", "Content-Type": "application/json"}
-        connection.request("POST", "/api/rooms", json.dumps({"title": "Benchmark"}), headers)
-        answer = json.loads(connection.getresponse().read())
-    return answer["room"], answer["code"], answer["host_key"]
-
-
-def _settle(crowd: Crowd) -> None:
-    """Until everybody stands at the same offset, and nothing has come for a while."""
-    until_s = time.perf_counter() + _DRAIN_S
-    quiet_since_s, deltas = time.perf_counter(), len(crowd.deltas)
-    while time.perf_counter() - quiet_since_s < 0.5 or len({p.offset for p in crowd.people.values()}) > 1:
-        crowd.listen(0.1)
-        if len(crowd.deltas) != deltas:
-            quiet_since_s, deltas = time.perf_counter(), len(crowd.deltas)
-        if quiet_since_s > until_s:
-            raise TimeoutError("the people did not come to the same view")
-
-
-def _load(crowd: Crowd, voters: Sequence[Person], poll: int, rate_per_s: float, seconds: float, pid: int) -> Run:
-    """Let them vote, and wait until every queue is empty."""
-    votes = round(rate_per_s * seconds)
-    due_s: dict[str, float] = {}
-    late_s = []
-    refused_before = len(crowd.refused)
-    server_before, load_before = machine.usage(pid), machine.usage(os.getpid())
-    start_s = time.perf_counter()
-    sent = 0
-    while sent < votes:
-        now_s = time.perf_counter()
-        while sent < votes and start_s + sent / rate_per_s <= now_s:
-            ref = new_ref()
-            due_s[ref] = start_s + sent / rate_per_s
-            voters[sent % len(voters)].send(
-                b'{"type":"command","ref":"%s","activity":%d,"kind":"cast_vote","body":{"round":1,"options":["%s"]}}'
-                % (ref.encode(), poll, OPTIONS[(sent * 7 // len(voters) + sent) % len(OPTIONS)].encode())
+        with servers.wslive(setup.server_core, store=store) as server:
+            hall = Hall(server, people)
+            poll = hall.open_poll(TEXTS)
+            hall.ask(people, poll, "cast_vote", {"round": 1, "options": ["o1"]})
+            hall.settle()
+            votes = round(rate_per_s * setup.seconds)
+            refs = [new_ref() for _ in range(votes)]
+            senders = 1 + np.arange(votes) % (voters or people)
+            sent = Sent(
+                senders,
+                [
+                    b'{"type":"command","ref":"%s","activity":%d,"kind":"cast_vote","body":{"round":1,"options":["%s"]}}'
+                    % (ref.encode(), poll, OPTIONS[(n * 7 // (voters or people) + n) % len(OPTIONS)].encode())
+                    for n, ref in enumerate(refs)
+                ],
+                rate_per_s,
             )
-            late_s.append(time.perf_counter() - due_s[ref])
-            sent += 1
-            if sent % 32 == 0:
-                break  # what has come is looked at in time, also where the load has fallen behind
-        crowd.listen(start_s + sent / rate_per_s - time.perf_counter())
-    end_s = time.perf_counter()
-    while len(crowd.acks) + len(crowd.refused) - refused_before < votes and time.perf_counter() < end_s + _DRAIN_S:
-        crowd.listen(0.01)
-    last = max((offset for _, _, offset in crowd.acks), default=0)
-    while any(p.offset < last for p in crowd.people.values()) and time.perf_counter() < end_s + _DRAIN_S:
-        crowd.listen(0.01)
-    took_s = time.perf_counter() - start_s
-    server, load = machine.usage(pid), machine.usage(os.getpid())
-    server_s = server.run_s - server_before.run_s
-
-    acks_ms = sorted(1e3 * (at_s - due_s[ref]) for at_s, ref, _ in crowd.acks)
-    stale_ms = _staleness_ms(crowd, {offset: due_s[ref] for _, ref, offset in crowd.acks})
-    return Run(
-        people=len(voters),
-        rate_per_s=rate_per_s,
-        votes=votes,
-        acked_per_s=len(acks_ms) / (max((at_s for at_s, *_ in crowd.acks), default=end_s) - start_s),
-        ack_p50_ms=_percentile(acks_ms, 50),
-        ack_p99_ms=_percentile(acks_ms, 99),
-        late_p99_ms=1e3 * _percentile(sorted(late_s), 99),
-        stale_p99_ms=_percentile(stale_ms, 99),
-        stale_max_ms=_percentile(stale_ms, 100),
-        drain_ms=1e3 * (start_s + took_s - end_s),
-        frames=len(crowd.deltas),
-        server_us_per_vote=1e6 * server_s / votes,
-        server_share=server_s / took_s,
-        server_wait_share=_share(server_before.wait_s, server.wait_s, took_s),
-        load_share=(load.run_s - load_before.run_s) / took_s,
-        load_wait_share=_share(load_before.wait_s, load.wait_s, took_s),
-        problems=[str(refused) for refused in crowd.refused[refused_before:][:3]],
-    )
+            with Meter(setup, server.pid, hall.load) as meter:
+                hall.load.run(sent)
+                views = Views(hall.load)
+                hall.load.until(lambda: views.have_all(votes), "every vote is acked and every view shows it")
+            run = meter.run(_figures(views, sent, refs, meter, rate_per_s))
+            run.problems += [str(refused) for refused in views.refused[:3]]
+            acks = [(ref, offset) for _, ref, offset in views.acks]
+            shown_last = [_counts(hall.load.payloads[payload]) for payload in views.last]
+            hall.close()
+        run.problems += audit(store, hall.room, poll, acks, shown_last)
+    return run
 
 
-def _staleness_ms(crowd: Crowd, due_s: dict[int, float]) -> list[float]:
-    """For each frame to each person the age of the oldest vote that it brought, ascending."""
-    offsets = sorted(due_s)
-    stale_ms = []
-    for at_s, from_, to in crowd.deltas:
-        place = bisect_right(offsets, from_)
-        if place < len(offsets) and offsets[place] <= to:
-            stale_ms.append(1e3 * (at_s - due_s[offsets[place]]))
-    return sorted(stale_ms)
+def is_sustained(run: Run) -> bool:
+    """Whether every vote was acked and no view was ever too old."""
+    return not run.problems and run.figures["stale max ms"] <= MAX_STALE_MS
+
+
+class Views:
+    """What everybody has seen so far, read from a load's records step by step.
+
+    Attributes:
+        acks: When which command was acked, and at which offset.
+        deltas: When whose view went from which offset to which.
+        refused: What was not accepted.
+        last: Of each connection the payload of the last delta.
+    """
+
+    def __init__(self, load: Load) -> None:
+        """Begin at the load's last restart."""
+        self._load = load
+        self._read = 0
+        self._messages: list[object] = []
+        self._offsets = [0] * len(load.sockets)
+        self.acks: list[tuple[int, str, int]] = []
+        self.deltas: list[tuple[int, int, int]] = []
+        self.refused: list[Refused] = []
+        self.last = [-1] * len(load.sockets)
+
+    def have_all(self, votes: int) -> bool:
+        """Whether so many commands are answered, and every view has come as far as the last."""
+        payloads = self._load.payloads
+        self._messages += [decode(payload) for payload in payloads[len(self._messages) :]]
+        records = self._load.records[self._read :]
+        self._read += len(records)
+        for at_ns, connection, payload in records.tolist():
+            match self._messages[payload]:
+                case Delta(from_, to):
+                    if self._offsets[connection] and from_ > self._offsets[connection]:
+                        raise AssertionError(f"a view at {self._offsets[connection]} was sent a delta from {from_}")
+                    self._offsets[connection] = to
+                    self.last[connection] = payload
+                    self.deltas.append((at_ns, from_, to))
+                case Ack(ref, offset):
+                    self.acks.append((at_ns, ref, offset))
+                case Refused() as refused:
+                    self.refused.append(refused)
+                case Snapshot():
+                    raise AssertionError("a view was started over")
+        head = max((offset for *_, offset in self.acks), default=0)
+        return len(self.acks) + len(self.refused) >= votes and min(self._offsets) >= head
+
+
+def _figures(views: Views, sent: Sent, refs: Sequence[str], meter: Meter, rate_per_s: float) -> dict[str, float]:
+    due_ns = dict(zip(refs, sent.at_ns.tolist(), strict=True))
+    ack_ms = sorted((at_ns - due_ns[ref]) / 1e6 for at_ns, ref, _ in views.acks)
+    due_by_offset = {offset: due_ns[ref] for _, ref, offset in views.acks}
+    offsets = np.array(sorted(due_by_offset), dtype="i8")
+    due = np.array([due_by_offset[offset] for offset in offsets.tolist()])
+    stale_ms = staleness_ms(np.array(views.deltas, dtype="i8").reshape(-1, 3), offsets, due)
+    last_ack_ns = max((at_ns for at_ns, *_ in views.acks), default=sent.start_ns)
+    return {
+        "rate/s": rate_per_s,
+        "acked/s": len(ack_ms) / max(1e-9, (last_ack_ns - sent.start_ns) / 1e9),
+        "ack p50 ms": percentile(ack_ms, 50),
+        "ack p99 ms": percentile(ack_ms, 99),
+        "late p99 ms": percentile(sent.late_ms.tolist(), 99),
+        "stale p99 ms": percentile(stale_ms.tolist(), 99),
+        "stale max ms": percentile(stale_ms.tolist(), 100),
+        "frames": len(views.deltas),
+        "us/vote": 1e6 * meter.server.run_s / max(1, len(refs)),
+        "server us/s": 1e6 * meter.server.run_s / (len(refs) / rate_per_s),
+    }
+
+
+def staleness_ms(deltas: np.ndarray, offsets: np.ndarray, due_ns: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    """For each frame to each person the age of the oldest vote that it brought.
+
+    Args:
+        deltas: Rows of (when in ns, from, to).
+        offsets: The offsets of votes, ascending.
+        due_ns: When each of these was due.
+    """
+    if not len(deltas) or not len(offsets):
+        return np.zeros(0)
+    place = np.searchsorted(offsets, deltas[:, 1], side="right")
+    brings = (place < len(offsets)) & (offsets[np.minimum(place, len(offsets) - 1)] <= deltas[:, 2])
+    return (deltas[brings, 0] - due_ns[place[brings]]) / 1e6
 
 
 def audit(
@@ -289,46 +299,133 @@ def _counts(delta: bytes) -> dict[str, int]:
     return {}
 
 
-def _percentile(ascending: Sequence[float], percent: float) -> float:
-    """The smallest value that so many per cent do not exceed; NaN of nothing."""
-    if not ascending:
-        return float("nan")
-    return ascending[min(len(ascending) - 1, int(len(ascending) * percent / 100))]
+# ── the original ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _share(before_s: float | None, after_s: float | None, took_s: float) -> float | None:
-    return None if before_s is None or after_s is None else (after_s - before_s) / took_s
+def measure_original(setup: Setup, people: int, rate_per_s: float) -> Run:
+    """One run of the vote server that wslive grew from: it sends all counts to everybody on each vote, and no acks."""
+    with servers.peer("socketio", setup.server_core) as server:
+        load = join_peer(server, people)
+        load.until_quiet()
+        load.restart()
+        votes = round(rate_per_s * setup.seconds)
+        sent = Sent(np.arange(votes) % people, [b'42["vote",%d]' % (n % 5) for n in range(votes)], rate_per_s)
+        totals: list[int] = []
 
+        def have_all() -> bool:
+            nonlocal totals
+            totals = [_total(payload) for payload in load.payloads]
+            last = np.zeros(people, "i8")
+            records = load.records
+            last[records["connection"]] = np.array(totals)[records["payload"]]
+            return bool((last == votes).all())
 
-def _sentence(run: Run) -> str:
-    verdict = "sustained" if run.is_sustained else "NOT sustained"
-    void = ", void: others took the processor" if run.is_void else ""
-    problems = "".join(f"\n  ! {problem}" for problem in run.problems)
-    return (
-        f"{run.rate_per_s:g}/s: {verdict}{void}; {run.server_us_per_vote:.1f} µs of the server a vote; "
-        f"load ran {run.load_share:.0%}, waited {run.load_wait_share or 0:.0%}{problems}"
+        problems = []
+        with Meter(setup, server.pid, load) as meter:
+            load.run(sent)
+            try:
+                load.until(have_all, "every view shows every vote", hang_s=10.0)
+            except TimeoutError as error:
+                problems.append(str(error))
+        records = load.records
+        load.close()
+    deltas = np.zeros((len(records), 3), "i8")
+    deltas[:, 0], deltas[:, 2] = records["at_ns"], np.array(totals)[records["payload"]]
+    order = np.lexsort((np.arange(len(records)), records["connection"]))
+    same = records["connection"][order][1:] == records["connection"][order][:-1]
+    deltas[order[1:], 1] = np.where(same, deltas[order[:-1], 2], 0)
+    stale_ms = staleness_ms(deltas, np.arange(1, votes + 1), sent.at_ns)
+    return meter.run(
+        {
+            "rate/s": rate_per_s,
+            "stale p99 ms": percentile(stale_ms.tolist(), 99),
+            "stale max ms": percentile(stale_ms.tolist(), 100),
+            "frames": len(records),
+            "us/vote": 1e6 * meter.server.run_s / votes,
+        },
+        problems,
     )
 
 
-def _table(runs: Sequence[Run]) -> Table:
-    """Medians of each rate, with the spread of what matters most."""
-    table = Table("votes/s", "acked/s", "ack p50 ms", "p99", "stale p99 ms", "max", "µs/vote", "server", "ok", "void")
-    for rate in sorted({run.rate_per_s for run in runs}):
-        same = [run for run in runs if run.rate_per_s == rate]
-        costs = [run.server_us_per_vote for run in same]
+def _total(payload: bytes) -> int:
+    return sum(map(int, re.findall(rb'"votes":(\d+)', payload)))
+
+
+# ── the highest rate ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Found:
+    """The highest rate that every repeat sustained."""
+
+    def __init__(self) -> None:
+        self.rate = 0.0
+        self.runs: list[Run] = []
+        self.void = 0
+
+
+def _highest(setup: Setup, name: str, rates: Sequence[float], start: float) -> _Found:
+    """Go up while a rate is sustained, then down until one is in every repeat."""
+    measure_one = measure if name == "wslive" else measure_original
+    found = _Found()
+
+    def tried(rate: float) -> Run:
+        run, void = undisturbed(setup, f"{name}, {rate:,.0f} votes/s", lambda: measure_one(setup, PEOPLE, rate))
+        found.void += void
+        return run
+
+    place = rates.index(start)
+    runs = [tried(rates[place])]
+    if is_sustained(runs[0]):
+        while place + 1 < len(rates):
+            above = tried(rates[place + 1])
+            if not is_sustained(above):
+                break
+            place, runs = place + 1, [above]
+    while True:
+        while is_sustained(runs[-1]) and len(runs) < setup.repeats:
+            runs.append(tried(rates[place]))
+        if is_sustained(runs[-1]):
+            found.rate, found.runs = rates[place], runs
+            return found
+        if place == 0:
+            found.runs = runs
+            return found
+        place -= 1
+        runs = [tried(rates[place])]
+
+
+# ── single rates, from a terminal ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _cost(repeated: Repeated) -> str:
+    return f"{spread(repeated.figures('wslive', 'us/vote'))} µs of the server a vote"
+
+
+@click.command()
+@click.option("--people", default=PEOPLE, show_default=True, help="How many are connected, watch and vote.")
+@click.option("--rate", "rates", type=float, multiple=True, default=(1000, 5000, 10_000, 20_000), show_default=True)
+@click.option("--seconds", default=5.0, show_default=True, help="For how long votes are due, in each run.")
+@click.option("--repeats", default=5, show_default=True, help="Runs of each rate, each with a new server and store.")
+def main(people: int, rates: tuple[float, ...], seconds: float, repeats: int) -> None:
+    """Measure single rates of votes; exits with 1 if a log says otherwise than the acks."""
+    tuning.allow_many_sockets()
+    server_core, load_core = machine.two_cores()
+    machine.pin(load_core)
+    setup = Setup(Console(), repeats, seconds, server_core, load_core)
+    setup.console.print(f"votes of one token: {UNHURRIED.per_s:g}/s (raised for the benchmark)")
+    repeated = repeat(setup, {f"{rate:g}/s": lambda rate=rate: measure(setup, people, rate) for rate in rates})  # type: ignore[misc]
+    columns = ("acked/s", "ack p50 ms", "ack p99 ms", "stale p99 ms", "stale max ms", "us/vote")
+    table = Table("votes/s", *columns, "server", "sustained")
+    for rate, runs in repeated.runs.items():
         table.add_row(
-            f"{rate:g}",
-            f"{statistics.median(run.acked_per_s for run in same):.0f}",
-            f"{statistics.median(run.ack_p50_ms for run in same):.1f}",
-            f"{statistics.median(run.ack_p99_ms for run in same):.1f}",
-            f"{statistics.median(run.stale_p99_ms for run in same):.0f}",
-            f"{max(run.stale_max_ms for run in same):.0f}",
-            f"{statistics.median(costs):.1f} ({min(costs):.1f}-{max(costs):.1f})",
-            f"{statistics.median(run.server_share for run in same):.0%}",
-            f"{sum(run.is_sustained for run in same)}/{len(same)}",
-            f"{sum(run.is_void for run in same)}",
+            rate,
+            *(spread(repeated.figures(rate, column)) for column in columns),
+            shown(100 * percentile([run.server_share for run in runs], 50)) + " %",
+            f"{sum(map(is_sustained, runs))}/{len(runs)}",
         )
-    return table
+    setup.console.print(table)
+    if any(run.problems for runs in repeated.runs.values() for run in runs):
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,69 @@
+"""Run benchmarks: all of them, or those that are named; `make bench` does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from benchmarks import connections, fanout, machine, votes
+from benchmarks.report import Row, Setup, as_json, table
+from benchmarks.server import UNHURRIED
+from wslive.cli import tuning
+
+BENCHMARKS: dict[str, Callable[[Setup], list[Row]]] = {
+    "votes": votes.sustained,
+    "single": fanout.single,
+    "ack": votes.latency,
+    "connections": connections.joined,
+    "growth": votes.growth,
+    "waiting": fanout.waiting,
+    "million": fanout.million,
+    "latency": fanout.latency,
+}
+
+
+@click.command(epilog="Benchmarks: " + ", ".join(BENCHMARKS) + ". Without a name, all of them.")
+@click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)), metavar="[NAME]...")
+@click.option("--repeats", default=5, show_default=True, help="Runs of each server, interleaved.")
+@click.option("--seconds", default=3.0, show_default=True, help="For how long a load is kept up in each run.")
+@click.option(
+    "--json",
+    "folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=machine.BUILD / "figures",
+    help="Where to write a file for each benchmark; build/bench/figures without it.",
+)
+def main(names: tuple[str, ...], repeats: int, seconds: float, folder: Path) -> None:
+    """Measure a real server on this machine, beside its peers; exits with 1 if something came out wrong.
+
+    The server has one core, the load another. Each server is measured anew in each run, and medians are compared.
+    """
+    tuning.allow_many_sockets()
+    server_core, load_core = machine.two_cores()
+    machine.pin(load_core)
+    console = Console()
+    setup = Setup(console, repeats, seconds, server_core, load_core)
+    console.print(
+        f"Server on core {server_core}, load on core {load_core}. SQLite syncs each commit. Votes and lines of one "
+        f"token: {UNHURRIED.per_s:g}/s, raised for the benchmarks. A run that others disturbed is void and repeated.",
+        highlight=False,
+    )
+    rows = []
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names or BENCHMARKS:
+        console.print(f"[bold]{name}[/]")
+        found = BENCHMARKS[name](setup)
+        settings = {"vote_rate": UNHURRIED.per_s, "line_rate": UNHURRIED.per_s}
+        (folder / f"{name}.json").write_bytes(as_json(found, setup, settings))
+        rows += found
+    console.print(table(rows))
+    if any(row.problems for row in rows):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
