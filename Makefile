@@ -28,13 +28,13 @@ check: .venv/.test ## the quick checks: style, types, import contracts, all test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest --ignore=tests/end_to_end --ignore=tests/torture
+	.venv/bin/pytest -n 2 --dist loadfile --ignore=tests/end_to_end --ignore=tests/torture
 
 test: .venv/.test ## the quick checks, then real servers, JupyterLab, Chromium, and attacks in short
 	@tools/browser.sh
 	@tools/node.sh
 	@$(MAKE) --no-print-directory check
-	.venv/bin/pytest tests/end_to_end tests/torture
+	.venv/bin/pytest -n 3 --dist loadfile tests/end_to_end tests/torture
 
 torture: .venv/.test ## attack a real server for hours; ARGS="-k kill" picks an attack, docs/reliability.md lists them
 	@tools/browser.sh

@@ -36,15 +36,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap tests first; those with a browser last.
+    """Cheap tests first; files with a browser last.
 
     Playwright's synchronous interface keeps an event loop running in the main thread for as long as the
-    browser lives, and no coroutine test could start its own beside it.
+    browser lives, and no coroutine test could start its own beside it. Whole files are moved, since the tests of one
+    share what they start: several processes share the tests by files (`pytest -n 3 --dist loadfile`), each of them in
+    this order.
     """
-    items.sort(key=cost)
+    with_browser = {item.path for item in items if "chromium" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: (is_real(item), item.path in with_browser))
 
 
-def cost(item: pytest.Item) -> tuple[bool, bool]:
-    """A key to sort tests by."""
-    path = item.path.relative_to(item.config.rootpath)
-    return not {"end_to_end", "torture"}.isdisjoint(path.parts), "chromium" in getattr(item, "fixturenames", ())
+def is_real(item: pytest.Item) -> bool:
+    """Whether a test has real programs around it."""
+    parts = item.path.relative_to(item.config.rootpath).parts
+    return not {"end_to_end", "torture"}.isdisjoint(parts)

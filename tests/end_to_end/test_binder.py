@@ -15,6 +15,9 @@ from tests.end_to_end.browser import HUB, Pages
 from tests.end_to_end.lab import Lab, Notebook
 from tests.test_architecture import repository_files
 
+# A whole environment is installed from the registry.
+pytestmark = pytest.mark.timeout(900)
+
 ROOT = Path(__file__).parents[2]
 BASE = "/user/owner-repository-x1y2z3/"
 

@@ -23,7 +23,8 @@ LONGEST_S = 4 * 3600
 """A guard against a hang, in the long form."""
 
 FORM = pytest.StashKey[Form]()
-TOLD = pytest.StashKey[list[str]]()
+FIGURES = "figures"
+"""The property of a report that holds a line of figures: it comes along from another process, too (`pytest -n`)."""
 
 
 def form_of(config: pytest.Config) -> Form:
@@ -43,11 +44,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was measured, also where all is well."""
-    if TOLD in config.stash:
-        terminalreporter.section("figures")
-        for line in config.stash[TOLD]:
+    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    told = [line for report in reports for name, line in report.user_properties if name == FIGURES]
+    if told:
+        terminalreporter.section(FIGURES)
+        for line in dict.fromkeys(told):
             terminalreporter.write_line(line)
 
 
@@ -63,6 +66,7 @@ def form(pytestconfig: pytest.Config) -> Form:
 @pytest.fixture
 def figures(request: pytest.FixtureRequest, form: Form) -> Figures:
     """Takes down what the test has measured."""
-    told = request.config.stash.setdefault(TOLD, [])
     path = request.path.relative_to(request.config.rootpath).as_posix()
-    return Figures(form, f"{path}::{request.function.__name__}", told.append)
+    return Figures(
+        form, f"{path}::{request.function.__name__}", lambda line: request.node.user_properties.append((FIGURES, line))
+    )
