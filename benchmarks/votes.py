@@ -20,6 +20,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -111,7 +112,7 @@ def growth(setup: Setup) -> list[Row]:
     repeated = repeat(
         setup,
         {
-            f"{people} at {rate:g}/s": lambda people=people, rate=rate: measure(setup, people, rate, voters=_VOTERS)  # type: ignore[misc]
+            f"{people} at {rate:g}/s": partial(measure, setup, people, rate, voters=_VOTERS)
             for people in WATCHERS
             for rate in (_SLOW_PER_S, _FAST_PER_S)
         },
@@ -413,7 +414,8 @@ def main(people: int, rates: tuple[float, ...], seconds: float, repeats: int) ->
     machine.pin(load_core)
     setup = Setup(Console(), repeats, seconds, server_core, load_core)
     setup.console.print(f"votes of one token: {UNHURRIED.per_s:g}/s (raised for the benchmark)")
-    repeated = repeat(setup, {f"{rate:g}/s": lambda rate=rate: measure(setup, people, rate) for rate in rates})  # type: ignore[misc]
+    with machine.ahead_of_others():
+        repeated = repeat(setup, {f"{rate:g}/s": partial(measure, setup, people, rate) for rate in rates})
     columns = ("acked/s", "ack p50 ms", "ack p99 ms", "stale p99 ms", "stale max ms", "us/vote")
     table = Table("votes/s", *columns, "server", "sustained")
     for rate, runs in repeated.runs.items():
