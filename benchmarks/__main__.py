@@ -54,8 +54,9 @@ def main(names: tuple[str, ...], repeats: int, seconds: float, folder: Path) -> 
         console.print(
             f"Server on core {server_core}, load on core {load_core}"
             f"{', both ahead of what else runs here' if is_ahead else ''}. SQLite syncs each commit. "
-            f"Votes and lines of one token: {UNHURRIED.per_s:g}/s, raised for the benchmarks. A run is void and repeated, up to {TRIES} "
-            f"times, where server or load waited for others for more than {machine.MAX_WAIT_SHARE:.0%} of the time.",
+            f"Votes and lines of one token: {UNHURRIED.per_s:g}/s, raised for the benchmarks. A run in which server or "
+            f"load waited for others for more than {machine.MAX_WAIT_SHARE:.0%} of the time is void; there are up to "
+            f"{TRIES} tries.",
             highlight=False,
         )
         for name in names or BENCHMARKS:
