@@ -38,6 +38,7 @@ async def _serve(store: Path, tick_ms: float | None) -> None:
         port=0,
         vote_rate=UNHURRIED,
         line_rate=UNHURRIED,
+        handshake_rate=UNHURRIED,
         max_participants=10_000,
         tick_interval_s=ServerSettings.tick_interval_s if tick_ms is None else tick_ms / 1e3,
     )

@@ -142,6 +142,10 @@ def limits() -> Iterator[tuple[str, ...]]:
     yield "name changes of one person", _rate(default.name_rate)
     yield "pages and tickets that one person asks for", _rate(default.read_rate)
     yield "all that the host of a room does", _rate(default.host_rate)
+    yield (
+        "new connections of a server",
+        f"{_rate(default.handshake_rate)}; then the handshake is answered with 503",
+    )
     yield "deltas of a room under load", f"one every {default.tick_interval_s:g} s"
     yield "presence messages of a room", f"one every {default.presence_interval_s:g} s"
     yield "operations of a resume; more become a snapshot", str(default.max_resume_ops)
@@ -242,7 +246,7 @@ def _default(value: Any) -> str:
 
 def _unit(name: str, value: Any) -> str:
     if isinstance(value, Rate):
-        return "commands"
+        return "handshakes" if name.startswith("handshake") else "commands"
     for suffix, unit in (("_s", "seconds"), ("_bytes", "bytes")):
         if name.endswith(suffix):
             return unit

@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
-from tests.client.rooms import Peer, Soon, delta, scripted, welcome
+from tests.client.rooms import Hall, Peer, Soon, delta, scripted, welcome
 from wslive.client.link import Down, Link
 from wslive.client.replica import Gap
 from wslive.core.errors import NotConnected, RoomUnavailable
+from wslive.eventlog.memory import MemoryLog
+from wslive.server.app import Server
+from wslive.server.settings import Rate, ServerSettings
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.messages import Bye, Delta, Hello, Refused, ServerMessage, Welcome
 
@@ -139,3 +142,37 @@ async def test_a_hello_without_an_answer_is_given_up(monkeypatch: pytest.MonkeyP
         ends = Ends(url)
         await ends.link.run()
     assert "did not answer the hello" in str(ends.downs[0].error)
+
+
+async def test_a_busy_server_says_when_to_come_back_and_it_comes_then_not_before():
+    server = Server(ServerSettings(port=0, handshake_rate=Rate(per_s=5, burst=1)), MemoryLog())
+    await server.start()
+    try:
+        hall = await Hall.open(server)
+        first = await hall.join("Ada")
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        downs: list[Down] = []
+
+        def went_down(down: Down) -> bool:
+            downs.append(down)
+            running.get_loop().call_soon(link.hurry)  # somebody waits for it; that does not make the server less busy
+            return len(downs) < 2
+
+        welcomed = loop.create_future()
+        link = Link(
+            server.url,
+            hello=lambda: Hello(room=hall.code),
+            on_message=lambda message: welcomed.set_result(loop.time()) if isinstance(message, Welcome) else None,
+            on_down=went_down,
+            rng=Soon(),
+        )
+        running = asyncio.create_task(link.run())
+        assert await welcomed - began_s >= 1.0
+        [down] = downs
+        assert (down.retry_after_s, down.is_definite, down.is_final) == (1.0, False, False)
+        running.cancel()
+        await asyncio.wait([running])
+        await first.close()
+    finally:
+        await server.stop()

@@ -6,7 +6,8 @@ import socket
 import ssl
 
 import pytest
-from tornado.httpclient import HTTPClientError
+from tornado.httpclient import HTTPClientError, HTTPRequest, HTTPResponse
+from tornado.httputil import HTTPHeaders
 from tornado.iostream import StreamClosedError
 from tornado.simple_httpclient import HTTPStreamClosedError, HTTPTimeoutError
 from tornado.websocket import WebSocketError
@@ -48,3 +49,13 @@ def test_the_reason_is_told(error: BaseException, told: str, is_definite: bool, 
     assert str(reason)[0].isupper()
     assert str(reason).endswith((".", ")"))
     assert (reason.is_definite, reason.is_final) == (is_definite, is_final)
+
+
+@pytest.mark.parametrize(
+    ("asked", "retry_after_s"),
+    [("3", 3.0), ("0", 0.0), (None, 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0), ("\u0663", 0.0), ("86400", 60.0)],
+)
+def test_how_long_a_busy_server_asks_to_wait_is_kept(asked: str | None, retry_after_s: float):
+    headers = HTTPHeaders() if asked is None else HTTPHeaders({"Retry-After": asked})
+    response = HTTPResponse(HTTPRequest(SERVER), 503, headers=headers)
+    assert cannot_connect(SERVER, HTTPClientError(503, response=response), 10.0).retry_after_s == retry_after_s

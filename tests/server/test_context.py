@@ -89,3 +89,10 @@ async def test_somebody_was_here_last_when_the_last_sweep_saw_them(context: Cont
     clock.now_s = 2000.0
     await context.sweep()
     assert context.busy_at_s == 1500.0
+
+
+async def test_one_line_says_how_many_were_turned_away(context: Context, caplog: pytest.LogCaptureFixture):
+    context.turned_away = 417
+    await context.sweep()
+    await context.sweep()
+    assert [record.message for record in caplog.records] == ["417 connections were told to come back later"]

@@ -10,6 +10,7 @@ from websockets.typing import Origin
 
 from tests.server.conftest import OpenHall
 from tests.server.hall import Hall
+from wslive.server.settings import Rate
 
 each_path = pytest.mark.parametrize("path", ["/ws", "/echo"])
 
@@ -52,3 +53,25 @@ async def test_a_full_server_says_when_to_come_back(open_hall: OpenHall, path: s
     async with connect(f"ws{hall.server.url[4:]}/echo", proxy=None):
         response = await turned_away(hall, path)
     assert (response.status_code, response.headers["Retry-After"]) == (503, "10")
+
+
+@each_path
+async def test_who_comes_with_too_many_at_once_is_told_when_it_is_their_turn(
+    open_hall: OpenHall, path: str, caplog: pytest.LogCaptureFixture
+):
+    hall = await open_hall(handshake_rate=Rate(per_s=0.5, burst=1), sweep_interval_s=3600)
+    url = f"ws{hall.server.url[4:]}{path}"
+    async with connect(url, proxy=None):
+        response = await turned_away(hall, path)
+    assert response.status_code == 503
+    assert b"Many are coming in" in (response.body or b"")
+    assert 1 <= int(response.headers["Retry-After"]) <= 10
+    assert caplog.records == []  # a thousand of them are one line, see test_context
+
+
+async def test_a_refused_origin_takes_nobodys_turn(open_hall: OpenHall):
+    hall = await open_hall(handshake_rate=Rate(per_s=0.001, burst=1))
+    for _ in range(3):
+        assert (await turned_away(hall, "/ws", origin="http://elsewhere.example")).status_code == 403
+    async with connect(f"ws{hall.server.url[4:]}/ws", proxy=None):
+        pass

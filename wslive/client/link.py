@@ -52,7 +52,7 @@ class Down(msgspec.Struct, frozen=True):
         is_final: The server has spoken; coming back is pointless.
         is_definite: The next try will most likely fail alike (nobody listens there), though that may change one day.
         spread_s: Within how many seconds the server wishes its clients back; 0: it said nothing.
-        retry_after_s: How long a refusal asks to wait.
+        retry_after_s: How long a refusal asks to wait, of the handshake or of the hello.
     """
 
     error: WsliveError
@@ -133,7 +133,8 @@ class Link:
         earliest_s = loop.time() + max(LEAST_PAUSE_S, down.retry_after_s)
         self._hurried.clear()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(self._backoff.delay_s(down.spread_s), down.retry_after_s)):
+            # Not before the time that was asked for, and not all at that time who were told the same.
+            async with asyncio.timeout(down.retry_after_s + self._backoff.delay_s(down.spread_s)):
                 await self._hurried.wait()
                 await asyncio.sleep(earliest_s - loop.time())
 
@@ -148,7 +149,12 @@ class Link:
         try:
             socket = await open_socket(self.server, self._on_frame, timeout_s=CONNECT_TIMEOUT_S)
         except CannotConnect as error:
-            return Down(NotConnected(str(error)), is_final=error.is_final, is_definite=error.is_definite)
+            return Down(
+                NotConnected(str(error)),
+                is_final=error.is_final,
+                is_definite=error.is_definite,
+                retry_after_s=error.retry_after_s,
+            )
         self._socket = socket
         timer = asyncio.get_running_loop().call_later(WELCOME_TIMEOUT_S, self._no_welcome)
         try:

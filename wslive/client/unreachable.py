@@ -6,10 +6,12 @@ import socket
 import ssl
 from urllib.parse import urlsplit
 
-from tornado.httpclient import HTTPClientError
+from tornado.httpclient import HTTPClientError, HTTPResponse
 from tornado.simple_httpclient import HTTPTimeoutError
 
 HOW_TO_START = "Start one with `wslive serve`, or check the address."
+LONGEST_WAIT_S = 60
+"""However long a proxy asks to wait, somebody may be looking at the page."""
 
 
 class CannotConnect(Exception):
@@ -18,13 +20,17 @@ class CannotConnect(Exception):
     Attributes:
         is_definite: Trying again in a moment gives the same answer, as far as one can tell.
         is_final: The server has spoken: never come back by yourself.
+        retry_after_s: How long the server asks to wait; 0: it said nothing.
     """
 
-    def __init__(self, message: str, *, is_definite: bool = False, is_final: bool = False) -> None:
+    def __init__(
+        self, message: str, *, is_definite: bool = False, is_final: bool = False, retry_after_s: float = 0.0
+    ) -> None:
         """Say why, in a sentence for the person at the notebook."""
         super().__init__(message)
         self.is_definite = is_definite
         self.is_final = is_final
+        self.retry_after_s = retry_after_s
 
 
 def cannot_connect(server: str, error: BaseException, timeout_s: float) -> CannotConnect:
@@ -43,8 +49,9 @@ def cannot_connect(server: str, error: BaseException, timeout_s: float) -> Canno
                 is_definite=True,
                 is_final=True,
             )
-        case HTTPClientError(code=code) if code in (502, 503, 504, 429):
-            return CannotConnect(f"The server at {server} is not ready (HTTP {code}).")
+        case HTTPClientError(code=code, response=response) if code in (502, 503, 504, 429):
+            retry_after_s = _retry_after_s(response)
+            return CannotConnect(f"The server at {server} is not ready (HTTP {code}).", retry_after_s=retry_after_s)
         case HTTPClientError(code=code) if code != 599:
             return CannotConnect(f"{nobody}: HTTP {code}. {HOW_TO_START}", is_definite=True)
         case ConnectionRefusedError():
@@ -57,3 +64,9 @@ def cannot_connect(server: str, error: BaseException, timeout_s: float) -> Canno
         case OSError(strerror=str(reason)):
             return CannotConnect(f"{nobody}: {reason.lower()}.")
     return CannotConnect(f"{nobody}: {str(error) or type(error).__name__}.")
+
+
+def _retry_after_s(response: HTTPResponse | None) -> float:
+    """What `Retry-After` asks for; a date, which only proxies send, counts as nothing."""
+    asked = "" if response is None else response.headers.get("Retry-After", "")
+    return float(min(int(asked), LONGEST_WAIT_S)) if asked.isascii() and asked.isdigit() else 0.0

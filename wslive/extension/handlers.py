@@ -27,9 +27,10 @@ from wslive.extension.mount import Mount, as_nobody
 from wslive.server import api, http
 from wslive.server.access import check_hosting
 from wslive.server.app import MAX_MESSAGE_BYTES
-from wslive.server.handshake import RETRY_AFTER_S, is_full, turn_away
+from wslive.server.handshake import is_full, turn_away
 from wslive.server.origins import is_loopback
 from wslive.server.socket import SocketHandler
+from wslive.server.turns import LONGEST_WAIT_S
 
 NOT_LET_IN = "Nobody is let in here at the moment. Ask the host of the room to let people in."
 _CLOSED_PAGE = """<!doctype html>
@@ -87,7 +88,7 @@ class Guarded(http.Handler, JupyterHandler):
 
     def turn_away(self) -> None:
         """Answer a stranger."""
-        self.set_header("Retry-After", str(RETRY_AFTER_S))
+        self.set_header("Retry-After", str(LONGEST_WAIT_S))
         self.fail(403, NotAllowed.code, NOT_LET_IN)
 
     def set_default_headers(self) -> None:
@@ -282,7 +283,7 @@ class RoomSocket(SocketHandler, JupyterHandler):  # type: ignore[misc]
         if not has_ticket and not self._may_come_from_there():
             turn_away(self, 403, f"Pages from {self.request.headers['Origin']} may not connect to this Jupyter.")
         elif not (is_known or has_ticket or audience.is_open):
-            self.set_header("Retry-After", str(RETRY_AFTER_S))
+            self.set_header("Retry-After", str(LONGEST_WAIT_S))
             turn_away(self, 403, NOT_LET_IN)
         elif not is_full(self, server.context):
             self._audience_only = not (is_known or has_ticket)

@@ -216,6 +216,7 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
 def _log_request(handler: Any) -> None:
     """One line a request, without its address: join codes stand in it, and a log has more readers than a room."""
     status = handler.get_status()
-    level = logging.WARNING if status >= 500 else logging.DEBUG
+    # 503 is an answer, not a failure; `Context.sweep` says how many got it.
+    level = logging.WARNING if status >= 500 and status != 503 else logging.DEBUG
     request = handler.request
     logger.log(level, "%d %s %s %.1f ms", status, request.method, type(handler).__name__, 1e3 * request.request_time())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import Protocol
 
@@ -13,7 +14,10 @@ from wslive.server.origins import Gate
 from wslive.server.outbox import Flusher
 from wslive.server.settings import ServerSettings
 from wslive.server.static import StaticFiles
+from wslive.server.turns import Turns
 from wslive.wire.close_codes import CloseCode
+
+logger = logging.getLogger("wslive.server")
 
 
 class Peer(Protocol):
@@ -54,10 +58,13 @@ class Context:
         self.hosting_token = hosting_token
         self.flusher = Flusher()
         self.files = StaticFiles()
+        self.turns = Turns(settings.handshake_rate)
         self.connections: set[Peer] = set()
         self.all_gone = asyncio.Event()
         """Set while nobody is connected."""
         self.all_gone.set()
+        self.turned_away = 0
+        """How many handshakes were answered with “come back” and are not in the log of this server yet."""
         self.busy_at_s = time.monotonic()
         """When somebody was last connected, on the monotonic clock."""
 
@@ -73,8 +80,12 @@ class Context:
             self.all_gone.set()
 
     async def sweep(self) -> None:
-        """Now and then: connections without hello, rooms without people."""
+        """Now and then: connections without hello, rooms without people, a line about who was turned away."""
         now_s = time.monotonic()
+        if self.turned_away:
+            # One line for all of them: a thousand lines about a thousand people would hide every other one.
+            logger.warning("%d connections were told to come back later", self.turned_away)
+            self.turned_away = 0
         if self.connections:
             self.busy_at_s = now_s
         for connection in list(self.connections):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from tornado.web import RequestHandler
 
 from wslive.server.context import Context
 from wslive.server.origins import refusal_of
-
-RETRY_AFTER_S = 10
+from wslive.server.turns import LONGEST_WAIT_S
 
 
 def turned_away(handler: RequestHandler, context: Context, *, has_ticket: bool = False) -> bool:
@@ -20,12 +21,18 @@ def turned_away(handler: RequestHandler, context: Context, *, has_ticket: bool =
 
 
 def is_full(handler: RequestHandler, context: Context) -> bool:
-    """Whether a handshake was answered with a refusal because the server takes no more connections."""
+    """Whether a handshake was answered with a refusal because there are too many, of connections or at once."""
     if len(context.connections) >= context.settings.max_connections:
-        handler.set_header("Retry-After", str(RETRY_AFTER_S))
-        turn_away(handler, 503, "This server has as many connections as it takes; try again in a moment.")
-        return True
-    return False
+        retry_after_s = LONGEST_WAIT_S
+        sentence = "This server has as many connections as it takes; try again in a moment."
+    else:
+        retry_after_s = context.turns.take(time.monotonic())
+        sentence = "Many are coming in at this moment; try again soon."
+    if retry_after_s:
+        context.turned_away += 1
+        handler.set_header("Retry-After", str(retry_after_s))
+        turn_away(handler, 503, sentence)
+    return retry_after_s > 0
 
 
 def turn_away(handler: RequestHandler, status: int, sentence: str) -> None:

@@ -35,6 +35,7 @@ class ServerSettings:
         idle_end_s: Note `Server.idle` after this long without a connection; None: never.
         max_participants: Above this many people a room takes no new ones.
         max_connections: Above this many connections the server takes no new ones.
+        handshake_rate: New connections of the whole server; beyond it they are told when to come back.
         max_frame_bytes: The largest frame taken from a client.
         ping_interval_s: How often connections are pinged; a silent peer is gone after twice this time.
         hello_timeout_s: How long a new connection may stay without a hello.
@@ -69,6 +70,7 @@ class ServerSettings:
     idle_end_s: float | None = None
     max_participants: int = 2500
     max_connections: int = 10_000
+    handshake_rate: Rate = Rate(per_s=250, burst=250)
     max_frame_bytes: int = MAX_FRAME_BYTES
     ping_interval_s: float = PING_INTERVAL_S
     hello_timeout_s: float = 10.0
