@@ -15,12 +15,13 @@ def test_the_first_try_comes_within_a_second_and_later_ones_within_at_most_thirt
     assert set(rng.ranges[8:]) == {(0, 30)}
 
 
-def test_a_server_that_goes_away_spreads_the_first_try():
+def test_a_server_that_says_when_is_believed_however_often_and_that_is_no_failed_try():
     rng = Soon()
     backoff = Backoff(rng)
-    backoff.delay_s(spread_s=20)
+    for _ in range(3):
+        backoff.delay_s(spread_s=20)
     backoff.delay_s()
-    assert rng.ranges == [(0, 20), (0, 1)]
+    assert rng.ranges == [(0, 20), (0, 20), (0, 20), (0, 1)]
 
 
 def test_a_welcome_starts_the_count_anew():

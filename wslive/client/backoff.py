@@ -20,12 +20,13 @@ class Backoff:
         """How long to wait before the next try.
 
         Args:
-            spread_s: Within how many seconds a server that went away wishes its clients back; 0: it said nothing.
+            spread_s: Within how many seconds the server wishes its clients back; 0: it said nothing. Then it is no
+                failed try: it knows how many are coming.
         """
-        tries = self._tries
-        self._tries += 1
         if spread_s > 0:
             return self._rng.uniform(0, spread_s)
+        tries = self._tries
+        self._tries += 1
         if tries == 0:
             return self._rng.uniform(0, FIRST_TRY_WITHIN_S)
         # Beyond 2**10 the cap has long been reached; without the bound the power grows without end.

@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from wslive.client.backoff import Backoff
+from wslive.client.backoff import FIRST_TRY_WITHIN_S, Backoff
 from wslive.client.replica import Gap
 from wslive.client.socket import Socket, open_socket
 from wslive.client.unreachable import CannotConnect
@@ -153,6 +153,7 @@ class Link:
                 NotConnected(str(error)),
                 is_final=error.is_final,
                 is_definite=error.is_definite,
+                spread_s=FIRST_TRY_WITHIN_S if error.retry_after_s else 0.0,
                 retry_after_s=error.retry_after_s,
             )
         self._socket = socket
