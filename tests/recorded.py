@@ -2,8 +2,9 @@
 
     python -m tests.recorded 0.1
 
-writes tests/data/log-0.1.jsonl (the events) and tests/data/view-0.1.json (what readers saw at the end). Done once a
-release; a file that is there is not written again, for then it would prove nothing.
+writes tests/data/log-0.1.jsonl (the events) and tests/data/view-0.1.json (what readers saw at the end), and the same
+for the lecture after somebody was erased. Done once a release; a file that is there is not written again, for then it
+would prove nothing.
 """
 
 import sys
@@ -31,17 +32,18 @@ class Line(msgspec.Struct):
     activity: int
     kind: str
     version: int
-    body: msgspec.Raw
+    body: msgspec.Raw  # null where it was erased
     body_hash: str
     chain: str
 
     @classmethod
     def of(cls, event: Event) -> "Line":
-        fields = {**msgspec.structs.asdict(event), "body": msgspec.Raw(event.body)}
+        fields = {**msgspec.structs.asdict(event), "body": msgspec.Raw(event.body or b"null")}
         return cls(**{**fields, "body_hash": event.body_hash.hex(), "chain": event.chain.hex()})
 
     def event(self) -> Event:
-        fields = {**msgspec.structs.asdict(self), "body": bytes(self.body)}
+        body = b"" if bytes(self.body) == b"null" else bytes(self.body)
+        fields = {**msgspec.structs.asdict(self), "body": body}
         return Event(**{**fields, "body_hash": bytes.fromhex(self.body_hash), "chain": bytes.fromhex(self.chain)})
 
 
@@ -102,16 +104,26 @@ def a_lecture() -> SmallRoom:
     return small
 
 
-def record(release: str) -> None:
+def an_erased_lecture() -> SmallRoom:
+    """The same, and afterwards Bob wished to be erased."""
+    small = a_lecture()
+    small.send(HOST, "erase_person", person="p_bob")
+    return small
+
+
+LECTURES = {"": a_lecture, "-erased": an_erased_lecture}
+
+
+def record(release: str, lecture: str = "") -> None:
     """Record this version's log and views.
 
     Raises:
         FileExistsError: The release is recorded.
     """
-    log, view = DATA / f"log-{release}.jsonl", DATA / f"view-{release}.json"
+    log, view = DATA / f"log-{release}{lecture}.jsonl", DATA / f"view-{release}{lecture}.json"
     if log.exists():
         raise FileExistsError(log)
-    small = a_lecture()
+    small = LECTURES[lecture]()
     DATA.mkdir(exist_ok=True)
     write(log, small.log)
     seen = {"epoch": EPOCH, "head": small.room.head.position, "views": views(small)}
@@ -119,4 +131,5 @@ def record(release: str) -> None:
 
 
 if __name__ == "__main__":
-    record(*sys.argv[1:])
+    for lecture in LECTURES:
+        record(*sys.argv[1:], lecture)

@@ -14,7 +14,8 @@ from wslive.core.commands import Command
 from wslive.core.errors import Refused
 from wslive.core.events import Event, next_event
 from wslive.core.roles import HOST_ACTOR, Role, Who
-from wslive.core.room import ROOM, Room, apply, decide, replay
+from wslive.core.room import ROOM, Room, apply, decide, replay, texts_of
+from wslive.core.room_messages import PersonErased
 from wslive.core.view import Op, View
 from wslive.wire.codec import encode
 
@@ -65,8 +66,11 @@ class SmallRoom:
             version=fact.version,
             body=body,
         )
+        erase = set(texts_of(self.room, fact.body.person)) if isinstance(fact.body, PersonErased) else ()
         apply(self.room, event, fact.body)
         self.log.append(event)
+        if erase:
+            self.log = [msgspec.structs.replace(e, body=b"") if e.offset in erase else e for e in self.log]
         self.refs[who.actor, command.ref] = event.offset
         self.sent.append((who, command, event.offset))
         return event.offset

@@ -181,7 +181,7 @@ class ActivityContract:
             Walk(self, small, id).take(200)
             for event in small.log:
                 if event.activity == id:
-                    decoded = self.rules.events_by_key[event.kind, event.version].decoder.decode(event.body)
+                    decoded = self.rules.events_by_key[event.kind, event.version].decode(event.body)
                     assert msgspec.json.encode(decoded) == event.body
 
     def test_reading_back_page_by_page_gives_everything_that_is_due_once(self) -> None:

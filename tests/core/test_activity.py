@@ -56,4 +56,4 @@ def test_events_are_looked_up_by_kind_and_version_and_by_type() -> None:
     by_key, by_type = event_specs(new, old)
     assert by_key == {("moved", 2): new, ("moved", 1): old}
     assert by_type == {Moved: new, MovedBefore: old}
-    assert by_key["moved", 1].decoder.decode(b'{"feet":3}') == MovedBefore(3)
+    assert by_key["moved", 1].decode(b'{"feet":3}') == MovedBefore(3)

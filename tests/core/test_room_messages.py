@@ -12,7 +12,7 @@ def test_only_a_name_may_be_changed_by_others_than_the_host() -> None:
 
 
 def test_what_only_the_server_sends_is_known() -> None:
-    assert set(COMMANDS) >= SERVER_COMMANDS == {"join", "open_room"}
+    assert set(COMMANDS) >= SERVER_COMMANDS == {"join", "open_room", "erase_person"}
 
 
 @pytest.mark.parametrize("spec", EVENTS_BY_KEY.values(), ids=lambda spec: spec.kind)
@@ -34,6 +34,7 @@ KEPT = {
     ("renamed", 1): {"person", "name"},
     ("person_muted", 1): {"person", "muted"},
     ("person_removed", 1): {"person"},
+    ("person_erased", 1): {"person"},
     ("locked", 1): {"locked"},
     ("staged", 1): {"activity"},
     ("activity_opened", 1): {"kind", "version", "body", "keep_open"},

@@ -75,6 +75,13 @@ class RoomMachine(RuleBasedStateMachine):
         if really and self._do(self.model.is_in(actor) and not self.model.ended, HOST, "remove_person", person=actor):
             self.model.removed.add(actor)
 
+    @rule(actor=st.sampled_from(ACTORS), really=st.booleans())
+    def erase_person(self, actor: str, really: bool) -> None:
+        """Also somebody who was sent out, and in a room that has ended."""
+        if really and self._do(actor in self.model.names, HOST, "erase_person", person=actor):
+            self.model.names[actor] = "Erased"
+            self.model.lines = [line for line in self.model.lines if line.by != actor]
+
     @rule(locked=st.sampled_from([False, False, True]))
     def lock(self, locked: bool) -> None:
         if self._do(not self.model.ended, HOST, "lock", locked=locked):

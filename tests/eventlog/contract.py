@@ -45,6 +45,32 @@ class EventLogContract:
         assert await log.read("room-1", 5, 10) == []
         assert await log.read("room-1", 77, 10) == []
 
+    async def test_bodies_are_erased_together_with_the_batch_that_says_so_and_the_chain_goes_on(
+        self, log: EventLog
+    ) -> None:
+        await log.create(a_record())
+        start = await log.head("room-1")
+        first = a_batch(start, "a", "b", "c")
+        middle = await log.append("room-1", start, first)
+        second = a_batch(middle, "d", "e")
+        end = await log.append("room-1", middle, second, [1, 3, 4])  # one of them comes with the batch itself
+        found = await log.read("room-1")
+        assert [event.body == b"" for event in found] == [True, False, True, True, False]
+        assert [event.body_hash for event in found] == [event.body_hash for event in first + second]
+        assert await log.append("room-1", end, a_batch(end, "f")) == await log.head("room-1")
+        assert await log.find("room-1", [("p_1", "a")]) == {("p_1", "a"): 1}
+
+    async def test_a_batch_that_is_not_stored_erases_nothing(self, log: EventLog) -> None:
+        await log.create(a_record())
+        start = await log.head("room-1")
+        await log.append("room-1", start, a_batch(start, "a", "b"))
+        with pytest.raises(AppendConflict):
+            await log.append("room-1", start, a_batch(start, "c"), [1])
+        head = await log.head("room-1")
+        with pytest.raises(NotAppended):
+            await log.append("room-1", head, a_batch(head, "a"), [1])
+        assert all(event.body for event in await log.read("room-1"))
+
     async def test_rooms_do_not_know_of_each_other(self, log: EventLog) -> None:
         await log.create(a_record("room-1", "AAAAAA"))
         await log.create(a_record("room-2", "BBBBBB"))

@@ -160,6 +160,42 @@ async def test_the_bytes_of_a_deleted_room_are_gone_from_the_disk(path: Path) ->
         assert secret not in b"".join(found.read_bytes() for found in path.parent.iterdir())
 
 
+async def test_the_bytes_of_what_was_erased_are_gone_from_the_disk(path: Path) -> None:
+    def found(text: bytes) -> bool:
+        return text in b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+    async with opened(path) as log:
+        await log.create(a_record())
+        head = await log.head("room-1")
+        secret, other = b'{"text":"nobody may read this again"}', b'{"text":"but this"}'
+        for number in range(100):
+            head = await log.append("room-1", head, a_batch(head, f"s{number}", body=secret))
+            head = await log.append("room-1", head, a_batch(head, f"o{number}", body=other))
+        assert found(secret)
+        head = await log.append("room-1", head, a_batch(head, "erased", body=other), range(1, 200, 2))
+        assert not found(secret)
+        assert found(other)
+
+
+async def test_what_was_erased_while_somebody_reads_the_store_is_gone_after_the_next_batch(path: Path) -> None:
+    def found(text: bytes) -> bool:
+        return text in b"".join(file.read_bytes() for file in path.parent.iterdir())
+
+    async with opened(path) as log:
+        await log.create(a_record())
+        head = await log.head("room-1")
+        secret = b'{"text":"nobody may read this again"}'
+        head = await log.append("room-1", head, a_batch(head, "a", body=secret))
+        with closing(sqlite3.connect(path, isolation_level=None)) as reading:
+            reading.execute("BEGIN")
+            assert reading.execute("SELECT count(*) FROM events").fetchone() == (1,)
+            head = await log.append("room-1", head, a_batch(head, "b"), [1])
+            assert found(secret)
+            assert (await log.read("room-1"))[0].body == b""
+        await log.append("room-1", head, a_batch(head, "c"))
+        assert not found(secret)
+
+
 async def test_every_connection_syncs_each_commit(path: Path) -> None:
     async with opened(path) as log:
         assert log._db is not None

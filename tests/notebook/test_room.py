@@ -137,6 +137,27 @@ def test_closing_lets_go_and_ends_nothing(room: HostRoom, me: Participant) -> No
     assert again.polls[0].tally()["heap"] == 1
 
 
+def test_erasing_a_person_takes_their_texts_away_and_keeps_their_ballots(room: HostRoom, me: Participant) -> None:
+    poll = room.poll("Which?", OPTIONS)
+    follow(me, room)
+    me.vote("heap")
+    me.say("my telephone is 0123")
+    room.erase(me.name)
+    assert [person.name for person in room.people] == ["Erased"]
+    assert "0123" not in str(room.connection.replica.view)
+    assert poll.tally()["heap"] == 1
+    with pytest.raises(wslive.errors.UnknownPerson):
+        room.erase("Nobody")
+
+
+def test_erasing_works_for_somebody_who_was_sent_out(room: HostRoom, me: Participant, tmp_path: Path) -> None:
+    (person,) = room.people
+    room.people.remove(person)
+    assert person.name in room.save(tmp_path / "before.jsonl").read_text("utf-8")
+    room.erase(person.id)
+    assert person.name not in room.save(tmp_path / "after.jsonl").read_text("utf-8")
+
+
 def test_deleting_removes_the_room_from_the_server(room: HostRoom) -> None:
     link = room.link
     room.delete()

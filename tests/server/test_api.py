@@ -9,7 +9,7 @@ from tornado.simple_httpclient import HTTPStreamClosedError
 
 from tests.server.conftest import OpenHall
 from tests.server.faulty_log import FaultyLog
-from tests.server.hall import CHAT, UNHURRIED, Hall, open_poll
+from tests.server.hall import CHAT, UNHURRIED, Hall, counts, open_poll
 from wslive.core.errors import NotAppended, StoreUnwritable
 from wslive.eventlog.memory import MemoryLog
 from wslive.server import api
@@ -220,6 +220,45 @@ async def test_half_a_log_is_never_passed_off_for_the_whole(
     assert "could not be read to the end" in caplog.text
     assert "Traceback" not in caplog.text
     assert len(await events(hall)) == 12
+
+
+# ── erasing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_host_erases_a_person_and_everybodys_replica_forgets_the_texts(hall: Hall):
+    host, ada, bob = await hall.host(), await hall.join("Ada Lovelace"), await hall.join("Bob")
+    poll = await open_poll(host)
+    await ada.vote(poll, "o2")
+    assert (await ada.command(CHAT, "say", {"text": "my telephone is 0123"}))["type"] == "ack"
+    assert (await host.command(CHAT, "set_chat", {"mode": "to_host", "paused": False}))["type"] == "ack"
+    assert (await ada.command(CHAT, "say", {"text": "only for the host: 0456"}))["type"] == "ack"
+    assert (await host.command(CHAT, "set_chat", {"mode": "on", "paused": False}))["type"] == "ack"
+    end = (await bob.command(CHAT, "say", {"text": "hello"}))["offset"]
+    for person in (host, ada, bob):
+        await person.at(end)
+    assert "0123" in str(bob.view)
+    assert "0456" in str(ada.view)
+    path = f"/api/rooms/{hall.code}/people/{ada.welcome['actor']}"
+    status, answer = await ask(hall, path, method="DELETE", bearer=hall.host_key)
+    assert (status, answer["erased"]) == (200, ada.welcome["actor"])
+    for person in (host, ada, bob):
+        view = str(await person.at(answer["offset"]))
+        assert not [text for text in ("Lovelace", "0123", "0456") if text in view]
+    assert host.view["people"]["names"][ada.welcome["actor"]]["name"] == "Erased"
+    assert counts(host.view, poll)["o2"] == 1
+    told = str(await events(hall))
+    assert not [text for text in ("Lovelace", "0123", "0456") if text in told]
+    assert "hello" in told
+
+
+async def test_only_the_host_erases_and_only_people_of_the_room(hall: Hall):
+    ada = await hall.join("Ada")
+    path = f"/api/rooms/{hall.code}/people/{ada.welcome['actor']}"
+    status, answer = await ask(hall, path, method="DELETE", bearer=ada.token)
+    assert (status, answer["code"]) == (403, "wrong_host_key")
+    status, answer = await ask(hall, f"/api/rooms/{hall.code}/people/p_nobody", method="DELETE", bearer=hall.host_key)
+    assert (status, answer["code"]) == (400, "unknown_person")
+    assert (await hall.host()).view["people"]["names"][ada.welcome["actor"]]["name"] == "Ada"
 
 
 # ── deleting ──────────────────────────────────────────────────────────────────────────────────────────────────────

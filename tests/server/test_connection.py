@@ -125,6 +125,7 @@ ROOM_RIGHTS = {
     "end_room": "h",
     "join": "",
     "open_room": "",
+    "erase_person": "",
 }
 RIGHTS = {
     "poll": {

@@ -77,7 +77,7 @@ class Recount:
         Raises:
             KeyError · TypeError · AttributeError: The body has another shape than its kind.
         """
-        if self.has_ended:
+        if self.has_ended and kind != "person_erased":
             return "it comes after the end of the room"
         if activity == ROOM:
             self._add_room(offset, actor, kind, body)

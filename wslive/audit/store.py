@@ -1,8 +1,8 @@
 """A store checked from outside: by SQL, while a server may be using it, and changing nothing.
 
     the file     SQLite's own check of pages and indexes
-    each room    offsets from 1 without a gap; every body hashes to what is noted; the chain over all events; no
-                 (actor, ref) twice
+    each room    offsets from 1 without a gap; every body hashes to what is noted, or was erased with its person; the
+                 chain over all events; no (actor, ref) twice
     each poll    its votes counted again (`recount`), and compared with the tally that the rules would show
 
 What cannot be found from the store alone: events that were cut off at its end, and a log that was written anew from
@@ -44,6 +44,7 @@ class RoomReport:
         code: Its join code.
         events: How many events it has.
         erased: How many of them without their body.
+        people_erased: How many people's texts and names were erased.
         head: The chain at its end, in hexadecimal.
         recount: Its polls, counted again.
         problems: What does not hold, a sentence each with its place; empty: everything does.
@@ -53,6 +54,7 @@ class RoomReport:
     code: str
     events: int = 0
     erased: int = 0
+    people_erased: int = 0
     head: str = ""
     recount: Recount = field(default_factory=Recount)
     problems: list[str] = field(default_factory=list)
@@ -129,6 +131,7 @@ def _verify_room(db: sqlite3.Connection, room: str, code: str, epoch: str) -> Ro
     report = RoomReport(room, code)
     rows = db.execute(f"SELECT {_COLUMNS} FROM events WHERE room = ? ORDER BY offset", (room,))
     folded: Room | None = Room(epoch, activities())
+    bare: dict[int, tuple[str, str]] = {}  # erased bodies that nothing has explained yet: whose, and what they were
     before, chain = 0, bytes(32)
     refs: dict[tuple[str, str], int] = {}
     for row in rows:
@@ -139,8 +142,14 @@ def _verify_room(db: sqlite3.Connection, room: str, code: str, epoch: str) -> Ro
             continue
         event = Event(*row)
         found = list(_check_event(event, before, chain, refs))
-        report.erased += event.body == b""
         found += _count(report.recount, event)
+        if event.body == b"":
+            report.erased += 1
+            bare[event.offset] = (event.actor, event.kind)
+        elif event.kind == "person_erased" and (person := _person_of(event)):
+            report.people_erased += 1
+            # Whose the name of a renaming was went with it.
+            bare = {n: it for n, it in bare.items() if it[0] != person and it[1] != "renamed"}
         if folded is not None:
             try:
                 apply(folded, event)
@@ -150,6 +159,8 @@ def _verify_room(db: sqlite3.Connection, room: str, code: str, epoch: str) -> Ro
         report.problems += [f"event {event.offset}, {event.kind} by {event.actor}: {text}" for text in found]
         # What comes after a fault is judged by what is stored, so that one fault is told once.
         before, chain = event.offset, event.chain
+    for offset, (actor, kind) in bare.items():
+        report.problems.append(f"event {offset}, {kind} by {actor}: its body is missing, and nobody erased that person")
     report.head = chain[:8].hex()
     if folded is not None:
         report.problems += _compare(report.recount, folded)
@@ -172,6 +183,13 @@ def _check_event(event: Event, before: int, chain: bytes, refs: dict[tuple[str, 
     first = refs.setdefault((event.actor, event.ref), event.offset)
     if first != event.offset:
         yield f"its ref is the one of event {first}"
+
+
+def _person_of(event: Event) -> str | None:
+    try:
+        return str(msgspec.json.decode(event.body)["person"])
+    except (msgspec.DecodeError, UnicodeError, KeyError, TypeError):
+        return None  # told as a body that is none of its kind
 
 
 def _count(recount: Recount, event: Event) -> Iterator[str]:

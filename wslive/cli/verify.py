@@ -40,7 +40,10 @@ def verify_command(store: Path) -> None:
 
 def _tell(report: RoomReport) -> None:
     click.echo(f"Room {report.code}  {report.recount.title!r}")
-    erased = f" ({report.erased} with their body erased)" if report.erased else ""
+    erased = ""
+    if report.erased or report.people_erased:
+        people = "1 person" if report.people_erased == 1 else f"{report.people_erased} people"
+        erased = f" ({report.erased} bodies erased, of {people})"
     click.echo(f"  {report.events} events{erased}, head {report.events}:{report.head}")
     if report.problems:
         for problem in report.problems:

@@ -14,7 +14,7 @@ changed for it after an offset, `personal` what only that actor may see. Nothing
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
@@ -85,14 +85,32 @@ class CommandSpec:
 class EventSpec:
     """The body of one kind of event and its version."""
 
-    __slots__ = ("decoder", "kind", "type", "version")
+    __slots__ = ("_decoder", "erased", "kind", "type", "version")
 
-    def __init__(self, kind: str, version: int, type: type[msgspec.Struct]) -> None:
-        """Keep a decoder per event kind: folding a log decodes every body."""
+    def __init__(
+        self, kind: str, version: int, type: type[msgspec.Struct], erased: msgspec.Struct | None = None
+    ) -> None:
+        """Keep a decoder per event kind: folding a log decodes every body.
+
+        Args:
+            kind: The event's name.
+            version: The version of the body's shape.
+            type: The body's shape.
+            erased: What stands for a body that was erased; without it, bodies of this kind never are.
+        """
         self.kind = kind
         self.version = version
         self.type = type
-        self.decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(type)
+        self.erased = erased
+        self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(type)
+
+    def decode(self, body: bytes) -> Any:
+        """Decode a body as the log has it: JSON, or b"" where it was erased.
+
+        Raises:
+            msgspec.DecodeError: It has another shape, or is missing where it must not be.
+        """
+        return self.erased if self.erased is not None and body == b"" else self._decoder.decode(body)
 
 
 def event_specs(*specs: EventSpec) -> tuple[dict[tuple[str, int], EventSpec], dict[type, EventSpec]]:
@@ -163,6 +181,13 @@ class Activity(ABC, Generic[StateT]):
 
     def person_changed(self, state: StateT, actor: str, person: Person, meta: Meta) -> None:
         """A person was renamed, muted, unmuted or removed."""
+
+    def texts_of(self, state: StateT, actor: str) -> Iterable[int]:
+        """The offsets of all events whose bodies hold what this person has written; their specs say `erased`."""
+        return ()
+
+    def person_erased(self, state: StateT, actor: str, meta: Meta) -> None:
+        """Forget what this person has written: the bodies of `texts_of` are gone. What was counted stays."""
 
     def stageable(self, state: StateT) -> bool:
         """Whether it may be on stage; opening one that may be puts it there, and it leaves when it no longer may."""

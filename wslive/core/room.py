@@ -34,10 +34,12 @@ from wslive.core.events import CHAIN_START, Event, Head, head_after
 from wslive.core.roles import Role, Who
 from wslive.core.room_messages import (
     COMMANDS,
+    ERASED_NAME,
     EVENTS_BY_KEY,
     EVENTS_BY_TYPE,
     ActivityOpened,
     EndRoom,
+    ErasePerson,
     Join,
     Joined,
     Lock,
@@ -45,6 +47,7 @@ from wslive.core.room_messages import (
     Mute,
     OpenActivity,
     OpenRoom,
+    PersonErased,
     PersonMuted,
     PersonRemoved,
     RemovePerson,
@@ -94,6 +97,8 @@ class Room:
         self.people: People = Keyed()
         self.people_count = 0
         self.joined_ever = 0
+        self.named_at: dict[str, list[int]] = {}
+        """The offsets of the events that hold a person's names."""
         self.activities: dict[int, Running] = {}
         self.room_at = 0
         """The offset of the last change of title, lock, end or stage."""
@@ -156,7 +161,7 @@ def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
     if not _REF.fullmatch(command.ref):
         raise BadCommand("A command needs a ref of 1 to 64 characters: letters, digits, - and _.")
     is_joining = (command.activity, command.kind) == (ROOM, "join")
-    if room.has_ended:
+    if room.has_ended and command.kind != "erase_person":  # who asks for that may ask long after
         raise RoomUnavailable if is_joining else RoomHasEnded
     if who.role is Role.PARTICIPANT and not is_joining:
         person = room.people.get(who.actor)
@@ -220,6 +225,11 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
         case RemovePerson(person=person):
             room.person(person)
             return PersonRemoved(person)
+        case ErasePerson(person=person):
+            found = room.people.get(person)
+            if found is None:
+                raise UnknownPerson
+            return PersonErased(person, found.level)
         case Lock(locked=locked):
             return Locked(locked)
         case SetStage(activity=activity):
@@ -263,11 +273,11 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None) -> None:
         raise ValueError(f"Event {event.offset} does not follow offset {room.head.offset}")
     meta = Meta(event.offset, event.at_ms, event.actor)
     if event.activity == ROOM:
-        decoded = body or _spec(EVENTS_BY_KEY, event.kind, event.version).decoder.decode(event.body)
+        decoded = body or _spec(EVENTS_BY_KEY, event.kind, event.version).decode(event.body)
         _apply_room(room, decoded, meta)
     else:
         rules, state = room.activities[event.activity]
-        decoded = body or _spec(rules.events_by_key, event.kind, event.version).decoder.decode(event.body)
+        decoded = body or _spec(rules.events_by_key, event.kind, event.version).decode(event.body)
         rules.apply(state, decoded, meta)
         room.touched.touch(event.actor, True, event.offset)
         if room.stage == event.activity and not rules.stageable(state):
@@ -283,20 +293,35 @@ def replay(epoch: str, events: Iterable[Event], registry: Registry) -> Room:
     return room
 
 
+def texts_of(room: Room, person: str) -> list[int]:
+    """The offsets of all events whose bodies hold a person's names or what they have written."""
+    offsets = list(room.named_at.get(person, ()))
+    for rules, state in room.activities.values():
+        offsets += rules.texts_of(state, person)
+    return offsets
+
+
 def _apply_room(room: Room, event: Any, meta: Meta) -> None:
     match event:
         case Joined(name=name, level=level):
             room.joined_ever += 1
+            room.named_at[meta.actor] = [meta.offset]
             _count_people(room, +1, meta)
             room.people.touch(meta.actor, Person(name, meta.at_ms, level=level), meta.offset)
             room.touched.touch(meta.actor, True, meta.offset)
         case Renamed(person=person, name=name):
+            room.named_at.setdefault(person, []).append(meta.offset)
             _change_person(room, person, meta, name=name)
         case PersonMuted(person=person, muted=muted):
             _change_person(room, person, meta, muted=muted)
         case PersonRemoved(person=person):
             _count_people(room, -1, meta)
             _change_person(room, person, meta, removed=True)
+        case PersonErased(person=person, level=level):
+            _change_person(room, person, meta, name=ERASED_NAME, level=level)
+            room.named_at.pop(person, None)
+            for rules, state in room.activities.values():
+                rules.person_erased(state, person, meta)
         case ActivityOpened():
             _open_activity(room, event, meta)
         case _:
@@ -318,7 +343,7 @@ def _open_activity(room: Room, event: ActivityOpened, meta: Meta) -> None:
     if rules is None:
         raise _unknown(event.kind, event.version)
     # The opening event's own kind is not stored: its type follows from the activity's kind and the version.
-    opened = _spec(rules.events_by_key, f"{event.kind}_opened", event.version).decoder.decode(event.body)
+    opened = _spec(rules.events_by_key, f"{event.kind}_opened", event.version).decode(event.body)
     state = rules.initial(opened, meta)
     room.activities[meta.offset] = Running(rules, state)
     if not rules.stageable(state):

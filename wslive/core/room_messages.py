@@ -45,6 +45,12 @@ class RemovePerson(msgspec.Struct, frozen=True):
     person: str
 
 
+class ErasePerson(msgspec.Struct, frozen=True):
+    """Erase the names of a person and all that they have written; what they have voted stays counted."""
+
+    person: str
+
+
 class Lock(msgspec.Struct, frozen=True):
     """Let nobody new in, or let people in again."""
 
@@ -105,6 +111,13 @@ class PersonRemoved(msgspec.Struct, frozen=True):
     person: str
 
 
+class PersonErased(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person's names and texts were erased from the log; the level stood beside a name."""
+
+    person: str
+    level: Level = Level.TOKEN
+
+
 class Locked(msgspec.Struct, frozen=True):
     """The door was closed or opened."""
 
@@ -138,18 +151,23 @@ COMMANDS: Mapping[str, CommandSpec] = {
     "set_stage": CommandSpec(SetStage, HOSTS),
     "open_activity": CommandSpec(OpenActivity, HOSTS),
     "end_room": CommandSpec(EndRoom, HOSTS),
-    # The server sends these two on behalf of a hello and of a new room; connections may not.
+    # The server sends these on behalf of a hello, of a new room and of a host's request; connections may not.
     "join": CommandSpec(Join, PARTICIPANTS),
     "open_room": CommandSpec(OpenRoom, HOSTS),
+    "erase_person": CommandSpec(ErasePerson, HOSTS),
 }
-SERVER_COMMANDS = frozenset({"join", "open_room"})
+SERVER_COMMANDS = frozenset({"join", "open_room", "erase_person"})
+
+ERASED_NAME = "Erased"
+"""What a person is called whose names were erased."""
 
 EVENTS_BY_KEY, EVENTS_BY_TYPE = event_specs(
     EventSpec("room_opened", 1, RoomOpened),
-    EventSpec("joined", 1, Joined),
-    EventSpec("renamed", 1, Renamed),
+    EventSpec("joined", 1, Joined, erased=Joined(ERASED_NAME)),
+    EventSpec("renamed", 1, Renamed, erased=Renamed("", ERASED_NAME)),  # whose it was went with it: nobody's
     EventSpec("person_muted", 1, PersonMuted),
     EventSpec("person_removed", 1, PersonRemoved),
+    EventSpec("person_erased", 1, PersonErased),
     EventSpec("locked", 1, Locked),
     EventSpec("staged", 1, Staged),
     EventSpec("activity_opened", 1, ActivityOpened),

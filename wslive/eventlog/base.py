@@ -87,8 +87,14 @@ class EventLog(Protocol):
         """
         ...
 
-    async def append(self, room: str, expected: Head, events: Sequence[Event]) -> Head:
+    async def append(self, room: str, expected: Head, events: Sequence[Event], erase: Sequence[int] = ()) -> Head:
         """Store a batch right after `expected`, whole or not at all, and return the new head.
+
+        Args:
+            room: The room's id.
+            expected: The head that the batch was made for.
+            events: The batch.
+            erase: Offsets, of the batch or before it, whose bodies are erased (b"") with it, as one step.
 
         Raises:
             AppendConflict · NotAppended · InDoubt: See the module. A plain `NotAppended` also where `expected` is

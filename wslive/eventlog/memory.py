@@ -79,7 +79,7 @@ class MemoryLog:
         with self._lock:
             return self._logs[room].head
 
-    async def append(self, room: str, expected: Head, events: Sequence[Event]) -> Head:
+    async def append(self, room: str, expected: Head, events: Sequence[Event], erase: Sequence[int] = ()) -> Head:
         """See `EventLog`."""
         check_batch(expected, events)
         # Others get their turn, as with any log: no caller may come to rely on nothing happening meanwhile.
@@ -95,6 +95,8 @@ class MemoryLog:
                 raise NotAppended("A ref of the batch is in the log already; ask `find` first.")
             log.events += events
             log.refs |= refs
+            for offset in erase:
+                log.events[offset - 1] = msgspec.structs.replace(log.events[offset - 1], body=b"")
             return head_after(expected, events[-1]) if events else expected
 
     async def read(self, room: str, after: int = 0, limit: int = 1000) -> list[Event]:

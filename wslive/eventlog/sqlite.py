@@ -34,7 +34,7 @@ import msgspec
 from wslive.core.errors import AppendConflict, InDoubt, LogError, NotAppended, StoreCorrupt, StoreUnwritable
 from wslive.core.events import CHAIN_START, Event, Head, follows, head_after
 from wslive.eventlog.base import CodeTaken, RoomRecord, check_batch
-from wslive.eventlog.sqlite_store import Store
+from wslive.eventlog.sqlite_store import BUSY_TIMEOUT_S, Store
 from wslive.eventlog.sqlite_threads import Outcome, ResultT, Work, Worker
 
 _EVENT = ", ".join(Event.__struct_fields__)
@@ -139,8 +139,8 @@ class SqliteLog:
         """See `EventLog`."""
         return await self._read(lambda db: _head(db, room))
 
-    async def append(self, room: str, expected: Head, events: Sequence[Event]) -> Head:
-        """See `EventLog`."""
+    async def append(self, room: str, expected: Head, events: Sequence[Event], erase: Sequence[int] = ()) -> Head:
+        """See `EventLog`. The bytes of what is erased are overwritten, also in the write-ahead log."""
         check_batch(expected, events)
 
         def work(db: sqlite3.Connection) -> Head:
@@ -152,6 +152,10 @@ class SqliteLog:
                     _insert(db, room, events[start : start + _ROWS_A_STATEMENT])
             except sqlite3.IntegrityError:
                 raise NotAppended("A ref of the batch is in the log already; ask `find` first.") from None
+            if erase:
+                self._is_deleting = True
+                rows = [(room, offset) for offset in erase]
+                db.executemany("UPDATE events SET body = x'' WHERE room = ? AND offset = ?", rows)
             return head_after(expected, events[-1]) if events else expected
 
         return await self._writer.run(work)
@@ -227,9 +231,9 @@ class SqliteLog:
             kind = NotAppended if is_certain else InDoubt
             return [Outcome(error=kind(f"The store {self._store.path} did not commit: {error}")) for _ in works]
         if self._is_deleting:
-            self._is_deleting = False
+            # Where somebody reads the store just now, after the next batch, or at the end.
             with suppress(sqlite3.Error):
-                _empty_wal(db)
+                self._is_deleting = not _empty_wal(db, wait_s=0.1)
         return outcomes
 
     def _commit(self, db: sqlite3.Connection) -> None:
@@ -254,7 +258,6 @@ class SqliteLog:
         return self._db
 
     def _abandon(self, *, reopen: bool = False) -> None:
-        self._is_deleting = False
         db = self._db
         if db is None:
             return
@@ -302,9 +305,13 @@ def _is_stores_fault(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and not isinstance(error, _CALLERS_FAULT)
 
 
-def _empty_wal(db: sqlite3.Connection) -> bool:
+def _empty_wal(db: sqlite3.Connection, wait_s: float = BUSY_TIMEOUT_S) -> bool:
     """Write all that is committed into the store itself and sync it; False if another program is in the way."""
-    is_busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    db.execute(f"PRAGMA busy_timeout = {round(1000 * wait_s)}")
+    try:
+        is_busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_TIMEOUT_S)}")
     return not is_busy
 
 

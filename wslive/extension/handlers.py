@@ -243,6 +243,12 @@ class RoomHandler(_Api, api.RoomHandler):
     delete = allow_unauthenticated(api.RoomHandler.delete)
 
 
+class PersonHandler(_Api, api.PersonHandler):
+    """`/api/rooms/CODE/people/PERSON`."""
+
+    delete = allow_unauthenticated(api.PersonHandler.delete)
+
+
 class EventsHandler(_Api, api.EventsHandler):
     """`/api/rooms/CODE/events`."""
 
@@ -328,5 +334,6 @@ def routes(mount: Mount) -> list[Any]:
         (r"/api/audience", AudienceHandler),
         (rf"/api/rooms/{code}", RoomHandler),
         (rf"/api/rooms/{code}/events", EventsHandler),
+        (rf"/api/rooms/{code}/people/([A-Za-z0-9_-]{{1,80}})", PersonHandler),
     ]
     return [(here + path, handler, own) for path, handler in paths]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
+from wslive.client.connection import Status
 from wslive.client.http import fetch, fetch_json
 from wslive.core.errors import NotAllowed, PollHasBallots, UnknownActivity
 from wslive.core.view import View
@@ -20,7 +22,7 @@ from wslive.notebook.charts import LiveChart
 from wslive.notebook.chat import HostChat
 from wslive.notebook.live import TIMEOUT_S, HostLive, count, shown_time
 from wslive.notebook.local_server import ServerAt
-from wslive.notebook.people import People
+from wslive.notebook.people import People, Person, person_id
 from wslive.notebook.poll import Poll, opening
 from wslive.notebook.saved import room_html
 from wslive.notebook.shown import Shown
@@ -207,6 +209,31 @@ class HostRoom(HostLive, Shown):
         for shown in list(self._parts.values()):
             if isinstance(shown, Shown):
                 shown.refresh_saved()
+
+    @blocking
+    async def erase(self, person: Person | str, *, timeout_s: float = TIMEOUT_S) -> None:
+        """Erase a person's names and all that they have written, here, on every page and in the server's files.
+
+        What they have voted stays counted, under an id that leads to nobody any more. They are not sent out: who is to
+        go is removed first. Works in a room that has ended, too.
+
+        Args:
+            person: A `Person`, an id or a name; somebody who was removed is found by id alone.
+            timeout_s: How long to wait, in seconds.
+
+        Raises:
+            UnknownPerson: Nobody of that name or id, or several of that name.
+        """
+        names = self.connection.replica.view["people"].get("names", {})
+        is_id = isinstance(person, str) and person.startswith("p_")
+        id = person if is_id else person_id(names, person)
+        path = f"/api/rooms/{self.code}/people/{id}"
+        done = await fetch_json(self.server, path, method="DELETE", bearer=self._host_key, timeout_s=timeout_s)
+        if self.connection.status is Status.LIVE:
+            with suppress(TimeoutError):
+                await self.connection.changed(
+                    lambda view: self.connection.replica.offset >= done["offset"], timeout_s=timeout_s
+                )
 
     @blocking
     async def delete(self, *, timeout_s: float = TIMEOUT_S) -> None:

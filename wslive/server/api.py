@@ -1,4 +1,4 @@
-"""The small JSON interface for hosts: make a room, let people in, read the log, delete.
+"""The small JSON interface for hosts: make a room, let people in, read the log, erase, delete.
 
 Only the server's own listener has it; the one for the audience has not.
 """
@@ -81,6 +81,18 @@ class RoomHandler(Handler):
         live = await self.context.door.hosted(code, self.bearer())
         await self.context.node.delete(live)
         self.finish({"deleted": live.record.code})
+
+
+class PersonHandler(Handler):
+    """`/api/rooms/CODE/people/PERSON`: erase what a person has written."""
+
+    async def delete(self, code: str, person: str) -> None:
+        """With the host key; also in a room that has ended."""
+        await self.answered(self._delete(code, person))
+
+    async def _delete(self, code: str, person: str) -> None:
+        live = await self.context.door.hosted(code, self.bearer())
+        self.finish({"erased": person, "offset": await self.context.node.erase(live, person)})
 
 
 class EventsHandler(Handler):

@@ -225,6 +225,15 @@ class Node:
                 for member in list(live.fanout.members):
                     member.close(code)
 
+    async def erase(self, live: LiveRoom, person: str) -> int:
+        """Erase a person's names and texts, from the log too; the offset of the event that says so.
+
+        Raises:
+            UnknownPerson: Nobody of that id was ever in the room.
+            TemporarilyUnavailable: The store did not do it; nothing has changed.
+        """
+        return await live.task.ask(HOST, _command("erase_person", {"person": person}))
+
     async def close(self) -> None:
         """Store what is queued in every room, and open none any more."""
         self._is_closed = True

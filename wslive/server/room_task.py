@@ -31,8 +31,8 @@ from wslive.core.commands import Command
 from wslive.core.errors import AppendConflict, LogError, Refused, StoreCorrupt, TemporarilyUnavailable
 from wslive.core.events import Event, next_event
 from wslive.core.roles import Who
-from wslive.core.room import Registry, Room, apply, decide
-from wslive.core.room_messages import SERVER_COMMANDS
+from wslive.core.room import Registry, Room, apply, decide, texts_of
+from wslive.core.room_messages import SERVER_COMMANDS, PersonErased
 from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.server.refusals import ToldRefusals
 
@@ -89,6 +89,8 @@ class RoomTask:
         self._retry_after_s = retry_after_s
         self._room = Room(record.epoch, registry)
         self._told = ToldRefusals()
+        self._erasing: list[int] = []
+        """Offsets whose bodies go with the batch that is being decided."""
         self._queue: list[_Pending] = []
         self._readers: list[tuple[Reader, Refuse | None]] = []
         self._wake = asyncio.Event()
@@ -211,7 +213,7 @@ class RoomTask:
                 known = await self._known(batch)
                 events, outcomes = self._decide(batch, known)
                 if events:
-                    await self._log.append(self.record.room, head, events)
+                    await self._log.append(self.record.room, head, events, self._erasing)
             except AppendConflict:
                 await self._recover()
             except _Broken as broken:
@@ -251,6 +253,7 @@ class RoomTask:
         outcomes: list[Outcome] = []
         room = self._room
         refused_here: dict[tuple[str, str], Refused] = {}
+        self._erasing = []
         for place, (who, command, _, objection) in enumerate(batch):
             key = (who.actor, command.ref)
             offset = known.get(key)
@@ -273,6 +276,8 @@ class RoomTask:
                     version=fact.version,
                     body=msgspec.json.encode(fact.body),
                 )
+                if type(fact.body) is PersonErased:
+                    self._erasing += texts_of(room, fact.body.person)
                 apply(room, event, fact.body)
             except Refused as refused:
                 outcomes.append(refused)

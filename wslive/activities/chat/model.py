@@ -15,7 +15,7 @@ A line said to the host alone stays so, whatever the mode is later; its author a
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, ClassVar
 
@@ -110,6 +110,7 @@ class Line(msgspec.Struct, gc=False):
     at_ms: int
     to_host: bool
     hidden: bool = False
+    erased: bool = False
 
 
 class ChatState:
@@ -123,6 +124,7 @@ class ChatState:
         self.order: list[int] = []  # line ids as said, so ascending
         self.by_actor: dict[str, list[int]] = {}
         self.to_host: dict[str, list[int]] = {}
+        self.erased_at: dict[str, int] = {}  # of those in to_host
         self.touched: Keyed[int] = Keyed()  # line ids in the order of their last change
         self.opened_at = self.settings_at = self.mode_at = meta.offset
 
@@ -133,7 +135,7 @@ class ChatState:
 
 _BY_KEY, _BY_TYPE = event_specs(
     EventSpec("chat_opened", 1, ChatOpened),
-    EventSpec("line_said", 1, LineSaid),
+    EventSpec("line_said", 1, LineSaid, erased=LineSaid("")),
     EventSpec("line_hidden", 1, LineHidden),
     EventSpec("chat_set", 1, ChatSet),
 )
@@ -179,7 +181,7 @@ class Chat(Activity[ChatState]):
                         raise Muted
                 return LineSaid(clean(text, max_chars=MAX_LINE_CHARS, what="The line"))
             case HideLine(line=line, hidden=hidden):
-                if line not in state.lines:
+                if line not in state.lines or state.lines[line].erased:
                     raise UnknownLine
                 return LineHidden(line, hidden)
             case SetChat(mode=mode, paused=paused):
@@ -211,6 +213,19 @@ class Chat(Activity[ChatState]):
         """A new name, a mute or its end shows on every line of that person."""
         for line in state.by_actor.get(actor, ()):
             state.touch(line, meta.offset)
+
+    def texts_of(self, state: ChatState, actor: str) -> Iterable[int]:
+        """All lines of a person."""
+        return state.by_actor.get(actor, ())
+
+    def person_erased(self, state: ChatState, actor: str, meta: Meta) -> None:
+        """All lines of that person disappear, for the host too."""
+        for id in state.by_actor.pop(actor, ()):
+            line = state.lines[id]
+            line.text, line.erased = "", True
+            state.touch(id, meta.offset)
+        if state.to_host.pop(actor, None):
+            state.erased_at[actor] = meta.offset
 
     def audience(self, state: ChatState, who: Who) -> Audience:
         """By role and mode."""
@@ -266,11 +281,12 @@ class Chat(Activity[ChatState]):
 
     def personal(self, state: ChatState, actor: str) -> tuple[int, View] | None:
         """The latest lines that the actor said to the host alone; nobody else's view has them."""
-        own = state.to_host.get(actor)
-        if not own:
+        own = state.to_host.get(actor, [])
+        changed = own[-1] if own else state.erased_at.get(actor)
+        if changed is None:
             return None
         shown = [state.lines[id] for id in own[-OWN_LINES:]]
-        return own[-1], {"lines": [{"id": line.id, "text": line.text, "at_ms": line.at_ms} for line in shown]}
+        return changed, {"lines": [{"id": line.id, "text": line.text, "at_ms": line.at_ms} for line in shown]}
 
     def changed(self, state: ChatState) -> int:
         """The latest of settings and lines."""
@@ -297,6 +313,8 @@ def _addressed(line: Line, audience: str) -> bool:
 
 
 def _visible(line: Line, audience: str, people: People) -> bool:
+    if line.erased:
+        return False
     if audience == "host":
         return True
     return _addressed(line, audience) and not line.hidden and not _muted(line.by, people)
