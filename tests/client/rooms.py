@@ -97,6 +97,8 @@ class Wire:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.swallows_answers = False
+        self.is_torn = False
+        """Whether whoever comes is cut off at once."""
         self.accepted = 0
 
     async def __aenter__(self) -> Wire:
@@ -110,6 +112,11 @@ class Wire:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    @property
+    def is_used(self) -> bool:
+        """Whether anybody is connected through it."""
+        return bool(self._writers)
+
     def cut(self) -> None:
         """Cut all connections, without a word."""
         for writer in self._writers:
@@ -117,7 +124,13 @@ class Wire:
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            if self.is_torn:
+                raise ConnectionError
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except ConnectionError:
+            writer.transport.abort()
+            return
         self._writers |= {writer, up_writer}
         for source, sink, is_answer in ((reader, up_writer, False), (up_reader, writer, True)):
             task = asyncio.create_task(self._pump(source, sink, is_answer))
@@ -131,6 +144,7 @@ class Wire:
                     sink.write(data)
                     await sink.drain()
         sink.close()
+        self._writers.discard(sink)
 
 
 class Peer:
