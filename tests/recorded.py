@@ -1,10 +1,11 @@
 """Recorded logs: what each release wrote must fold for ever, to what it showed then.
 
     python -m tests.recorded 0.1
+    python -m tests.recorded 0.1 -- -secret
 
-writes tests/data/log-0.1.jsonl (the events) and tests/data/view-0.1.json (what readers saw at the end), and the same
-for the lecture after somebody was erased. Done once a release; a file that is there is not written again, for then it
-would prove nothing.
+writes tests/data/log-0.1.jsonl (the events) and tests/data/view-0.1.json (what readers saw at the end), and the same of
+another lecture. Done once a release; a file that is there is not written again, for then it would prove nothing. What
+a release writes that its logs do not have yet gets a lecture of its own.
 """
 
 import sys
@@ -111,7 +112,37 @@ def an_erased_lecture() -> SmallRoom:
     return small
 
 
-LECTURES = {"": a_lecture, "-erased": an_erased_lecture}
+def a_secret_lecture() -> SmallRoom:
+    """Secret polls, closed in every way that there is; their keys are nowhere any more."""
+    small = SmallRoom(title="Who is to speak for us?")
+    small.join("p_ada", "Ada")
+    small.join("p_bob", "Bob")
+    small.join("p_eve", "Eve")
+    speaker = small.poll("Ada", "Bob", "nobody", secret=True, key="speaker")
+    small.vote(ADA, speaker, "o1")
+    small.vote(BOB, speaker, "o1")
+    small.vote(EVE, speaker, "o3")
+    small.vote(BOB, speaker, "o2")
+    small.send(EVE, "retract_vote", speaker, round=1)
+    small.send(HOST, "close", speaker)
+    small.send(HOST, "reopen", speaker)
+    small.vote(ADA, speaker, "o2")
+    small.vote(EVE, speaker, "o2")
+    small.send(HOST, "start_round", speaker)
+    small.vote(BOB, speaker, "o3")
+    several = small.poll("tea", "coffee", "milk", secret=True, max_choices=2, changeable=False, results="host_only")
+    small.vote(ADA, several, "o1", "o3")
+    small.vote(BOB, several, "o3")
+    small.send(HOST, "edit", several, question="Which sort is stable?", options=["Tea", "Coffee", "Milk"])
+    dropped = small.poll("x", "y", secret=True, keep_open=True)
+    small.vote(EVE, dropped, "o1")
+    small.send(HOST, "discard", dropped)
+    small.send(HOST, "remove_person", person="p_eve")
+    small.send(HOST, "end_room")
+    return small
+
+
+LECTURES = {"": a_lecture, "-erased": an_erased_lecture, "-secret": a_secret_lecture}
 
 
 def record(release: str, lecture: str = "") -> None:

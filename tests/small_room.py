@@ -1,9 +1,11 @@
 """A room with its log and without anything around it: no clock, no store, no sockets.
 
 It does with each command what the room task does: a ref that is in the log gets the same answer again; anything else
-is decided, written, and applied. Times are counted, so that every run is the same.
+is decided, written, and applied; boxes have keys while they are open. Times are counted, and keys follow from the name
+of their box, so that every run is the same.
 """
 
+import hashlib
 from typing import Any, Self
 
 import msgspec
@@ -12,11 +14,12 @@ from wslive.activities import activities
 from wslive.core import room_view
 from wslive.core.commands import Command
 from wslive.core.errors import Refused
-from wslive.core.events import Event, next_event
+from wslive.core.events import Event
 from wslive.core.roles import HOST_ACTOR, Role, Who
-from wslive.core.room import ROOM, Room, apply, decide, replay, texts_of
-from wslive.core.room_messages import PersonErased
+from wslive.core.room import ROOM, Room, replay
+from wslive.core.secrecy import BoxId, BoxKey
 from wslive.core.view import Op, View
+from wslive.core.writing import filed_under, write
 from wslive.wire.codec import encode
 
 HOST = Who(HOST_ACTOR, Role.HOST)
@@ -36,7 +39,8 @@ class SmallRoom:
     """A room and its log. With `chat`, activity 2 is its chat, as in every real room."""
 
     def __init__(self, *, title: str = "Sorting 101", chat: bool = True) -> None:
-        self.room = Room(EPOCH, activities())
+        self.keys: dict[BoxId, BoxKey] = {}
+        self.room = Room(EPOCH, activities(), self.keys)
         self.log: list[Event] = []
         self.refs: dict[tuple[str, str], int] = {}
         self.sent: list[tuple[Who, Command, int]] = []
@@ -50,30 +54,27 @@ class SmallRoom:
         return self.submit(who, Command(ref, activity, kind, msgspec.Raw(msgspec.json.encode(body))))
 
     def submit(self, who: Who, command: Command) -> int:
-        known = self.refs.get((who.actor, command.ref))
+        filed = filed_under(self.room, who, command)
+        known = self.refs.get(filed)
         if known is not None:
             return known
         at_ms = _START_MS + 1000 * self.room.head.offset
-        fact = decide(self.room, command, who, at_ms)
-        body = msgspec.json.encode(fact.body)
-        event = next_event(
-            self.room.head,
-            at_ms=at_ms,
-            actor=who.actor,
-            ref=command.ref,
-            activity=fact.activity,
-            kind=fact.kind,
-            version=fact.version,
-            body=body,
-        )
-        erase = set(texts_of(self.room, fact.body.person)) if isinstance(fact.body, PersonErased) else ()
-        apply(self.room, event, fact.body)
-        self.log.append(event)
-        if erase:
-            self.log = [msgspec.structs.replace(e, body=b"") if e.offset in erase else e for e in self.log]
-        self.refs[who.actor, command.ref] = event.offset
-        self.sent.append((who, command, event.offset))
-        return event.offset
+        events, erased = write(self.room, command, who, at_ms)
+        for event in events:
+            self.refs[event.actor, event.ref] = event.offset
+        self.log += events
+        if erased:
+            self.log = [msgspec.structs.replace(e, body=b"") if e.offset in erased else e for e in self.log]
+        self._tend_keys()
+        self.sent.append((who, command, events[0].offset))
+        return events[0].offset
+
+    def _tend_keys(self) -> None:
+        boxes = {(id, box.name) for id, box in self.room.boxes.items()}
+        for box in self.keys.keys() - boxes:
+            del self.keys[box]
+        for box in boxes - self.keys.keys() - self.room.unread:
+            self.keys[box] = BoxKey(hashlib.sha256(repr(box).encode()).digest())
 
     def refused(self, who: Who, kind: str, activity: int = ROOM, /, **body: Any) -> Refused:
         """Send a command that has to be refused, and return the refusal."""
@@ -125,10 +126,11 @@ class SmallRoom:
         return over_the_wire(room_view.changes(self.room, who, after))
 
     @classmethod
-    def of(cls, log: list[Event], epoch: str = EPOCH) -> Self:
+    def of(cls, log: list[Event], epoch: str = EPOCH, keys: dict[BoxId, BoxKey] | None = None) -> Self:
         """The room that a log folds to."""
         small = cls.__new__(cls)
-        small.room = replay(epoch, log, activities())
+        small.keys = {} if keys is None else keys
+        small.room = replay(epoch, log, activities(), small.keys)
         small.log = log
         small.refs = {(event.actor, event.ref): event.offset for event in log}
         small.sent = []
@@ -136,7 +138,10 @@ class SmallRoom:
 
     def folded(self) -> Self:
         """The same room, folded from its log as it would be read from a disk."""
-        small = self.of([msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) for event in self.log])
+        small = self.of(
+            [msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) for event in self.log],
+            keys=dict(self.keys),
+        )
         small.sent = list(self.sent)
         return small
 

@@ -183,6 +183,9 @@ def views() -> Iterator[Any]:
     recorder.do(Who("p_somebody", Role.PARTICIPANT), 0, "join", {"level": Level.LINK})
     body = {"question": "Is $n^2$ fast?", "options": ["$n$", "no"], "results": "after_vote"}
     recorder.do(HOST, 0, "open_activity", {"kind": "poll", "body": body, "keep_open": True})
+    body = {"question": "Who?", "options": ["Ada", "Bob"], "secret": True}
+    secret = recorder.do(HOST, 0, "open_activity", {"kind": "poll", "body": body, "keep_open": True}).offset
+    recorder.room.activities[secret].state.current.unread.add("s_1")  # its key is lost
     recorder.do(HOST, CHAT, "set_chat", {"mode": "to_host", "paused": False})
     recorder.do(ADA, CHAT, "say", {"text": "to you alone"})
     yield snapshot(recorder.room, ADA)

@@ -10,6 +10,7 @@ from tests import recorded
 from tests.small_room import SmallRoom
 from wslive import __version__
 from wslive.activities import activities
+from wslive.core.activity import SEALED
 from wslive.core.events import Head, follows, head_after
 from wslive.core.room_messages import EVENTS_BY_KEY, ActivityOpened
 
@@ -58,15 +59,23 @@ def test_this_release_is_recorded() -> None:
 
 
 def test_the_log_of_this_release_holds_every_kind_of_event() -> None:
-    """If this fails, a kind was added: let `recorded.a_lecture` have one, and record the next release."""
+    """If this fails, a kind was added: let a lecture have one, and record that."""
     log = [event for lecture in recorded.LECTURES for event in recorded.read(DATA / f"log-{RELEASE}{lecture}.jsonl")]
     kinds = {(event.kind, event.version) for event in log}
     for event in log:
         if event.kind == "activity_opened":
             opened = msgspec.json.decode(event.body, type=ActivityOpened)
             kinds.add((f"{opened.kind}_opened", opened.version))
-    known = set(EVENTS_BY_KEY).union(*(rules.events_by_key for rules in activities().values()))
+    known = {(SEALED.kind, SEALED.version), *EVENTS_BY_KEY}.union(
+        *(rules.events_by_key for rules in activities().values())
+    )
     assert kinds == known
+
+
+def test_the_secret_votes_of_this_release_are_sealed() -> None:
+    log = recorded.read(recorded.DATA / f"log-{RELEASE}-secret.jsonl")
+    assert sum(event.kind == "sealed" for event in log) == 11
+    assert not [event for event in log if event.kind.startswith("vote_")]
 
 
 def test_a_recorded_log_is_what_was_written(tmp_path: Path) -> None:

@@ -11,9 +11,10 @@ import msgspec
 
 from wslive.activities import BUILT_IN
 from wslive.core.commands import Command
-from wslive.core.events import Event, next_event
+from wslive.core.events import Event
 from wslive.core.roles import HOST_ACTOR, Role, Who
-from wslive.core.room import Registry, Room, apply, decide
+from wslive.core.room import Registry, Room
+from wslive.core.writing import write
 
 HOST = Who(HOST_ACTOR, Role.HOST)
 LEDGER = Who(HOST_ACTOR, Role.HOST, ledger=True)
@@ -63,20 +64,9 @@ class Recorder:
         ref = ref or f"sample-{len(self.events) + 1:04}"
         at_ms = OPENED_AT_MS + 15_000 * len(self.events)
         command = Command(ref, activity, kind, msgspec.Raw(msgspec.json.encode(body)))
-        fact = decide(self.room, command, who, at_ms)
-        event = next_event(
-            self.room.head,
-            at_ms=at_ms,
-            actor=who.actor,
-            ref=ref,
-            activity=fact.activity,
-            kind=fact.kind,
-            version=fact.version,
-            body=msgspec.json.encode(fact.body),
-        )
-        apply(self.room, event)
-        self.events.append(event)
-        return event
+        events, _ = write(self.room, command, who, at_ms)
+        self.events += events
+        return events[0]
 
 
 def sample() -> Recorder:

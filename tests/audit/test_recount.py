@@ -7,7 +7,7 @@ import random
 import msgspec
 import pytest
 
-from tests.recorded import a_lecture
+from tests.recorded import a_lecture, a_secret_lecture
 from tests.small_room import HOST, SmallRoom
 from wslive.audit.recount import Recount
 from wslive.core.errors import Refused
@@ -38,6 +38,12 @@ def test_a_lecture_in_which_everything_happens_counts_alike():
     assert_agrees(a_lecture())
 
 
+def test_secret_polls_count_alike_once_they_are_over():
+    small = a_secret_lecture()
+    assert_agrees(small)
+    assert list(recounted(small).uncounted()) == []
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_random_rooms_count_alike(seed: int):
     rng = random.Random(seed)
@@ -52,6 +58,7 @@ def test_random_rooms_count_alike(seed: int):
             match rng.randrange(14):
                 case 0:
                     fields = {"max_choices": rng.randint(1, 3), "changeable": rng.random() < 0.7}
+                    fields["secret"] = rng.random() < 0.4
                     small.poll(keep_open=rng.random() < 0.5, **fields)
                 case 1:
                     small.send(HOST, rng.choice(["close", "reopen", "start_round"]), poll)
@@ -69,6 +76,9 @@ def test_random_rooms_count_alike(seed: int):
                     small.vote(rng.choice(people), poll, *rng.sample(options, rng.randint(1, len(options))))
         except Refused:
             continue
+    for poll, state in small.room.of_kind("poll").items():
+        if state.secret and state.is_open:  # only then is there something to compare
+            small.send(HOST, "close", poll)
     assert_agrees(small)
 
 
@@ -100,6 +110,43 @@ def test_votes_that_the_rules_would_refuse_are_objected_to():
     ended = a_poll()
     assert ended.add(4, "host", 0, "room_ended", {}) is None
     assert ended.add(5, "p_ada", 3, "vote_cast", VOTE) == "it comes after the end of the room"
+
+
+SEALED = {"box": "1", "content": "AAAA"}
+COUNT = {"round": 1, "answered": 1, "counts": {"o1": 1}, "unread": 0}
+
+
+def test_what_a_secret_poll_never_has_is_objected_to():
+    secret = a_poll(secret=True)
+    assert secret.add(4, "p_ada", 3, "vote_cast", VOTE) == "it is a vote under a name in a secret poll"
+    assert secret.add(4, "p_ada", 3, "sealed", SEALED) == "it is a secret vote under a name"
+    assert a_poll().add(4, "s_1", 3, "sealed", SEALED) == "it is sealed, and the poll is not secret"
+    assert a_poll().add(4, "s_1", 9, "sealed", SEALED) == "it is a vote in no poll"
+    assert a_poll(secret=True).add(4, "s_1", 3, "sealed", {**SEALED, "box": "2"}) == "it is in box 2, and 1 was open"
+    too_early = "it counts a box that was not to be counted"
+    assert a_poll(secret=True).add(4, "server", 3, "ballots_counted", COUNT) == too_early
+
+    closed = a_poll(secret=True)
+    assert closed.add(4, "host", 3, "voting_ended", {}) is None
+    assert list(closed.uncounted()) == ["poll 3, round 1: it is over, and its box was never counted"]
+    assert closed.add(5, "s_1", 3, "sealed", SEALED) == "it is a vote in a poll that was closed"
+
+
+@pytest.mark.parametrize(
+    ("count", "objection"),
+    [
+        ({**COUNT, "answered": 2, "counts": {"o1": 2}}, "it counts 2 answers, and 1 people gave any"),
+        ({**COUNT, "unread": 1}, "it counts 1 answers, and 1 people gave any"),
+        ({**COUNT, "counts": {"o1": 1, "o2": 1}}, "it counts 2 votes of 1 people, who have up to 1 each"),
+        ({**COUNT, "counts": {"o1": 0}}, "it counts 0 votes of 1 people, who have up to 1 each"),
+        (COUNT, None),
+    ],
+)
+def test_a_count_that_so_many_people_cannot_have_made_is_objected_to(count: dict[str, object], objection: str | None):
+    recount = a_poll(secret=True)
+    assert recount.add(4, "s_1", 3, "sealed", SEALED) is None
+    assert recount.add(5, "host", 3, "voting_ended", {}) is None
+    assert recount.add(6, "server", 3, "ballots_counted", count) == objection
 
 
 def test_where_an_activity_of_another_kind_may_have_closed_a_poll_its_votes_are_taken():

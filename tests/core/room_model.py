@@ -17,6 +17,7 @@ class ModelPoll:
     max_choices: int
     changeable: bool
     results: str
+    secret: bool = False
     is_open: bool = True
     round: int = 1
     left_stage: bool = False
@@ -36,6 +37,12 @@ class ModelPoll:
         chosen = Counter(option for options in ballots.values() for option in options)
         return {"answered": len(ballots), "counts": {option: chosen[option] for option in self.options}}
 
+    def own_ballot(self, actor: str, round: int) -> list[str]:
+        """What a person can be told of their own ballot."""
+        if self.secret and not self.takes_votes(round):
+            return []
+        return self.ballots(round).get(actor, [])
+
     def has_ballots(self) -> bool:
         return any(self.ballots(round) for round in range(1, self.round + 1))
 
@@ -44,7 +51,7 @@ class ModelPoll:
 
     def shows_counts_to(self, who: Who) -> bool:
         if who.role is Role.HOST:
-            return True
+            return not (self.secret and self.is_open)
         if self.discarded or self.results == "host_only":
             return False
         if self.results == "live":

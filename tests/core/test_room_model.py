@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.core.room_model import Model, ModelLine, ModelPoll
 from tests.small_room import HOST, LEDGER, VIEWER, SmallRoom, person
 from wslive.client.replica import Gap, Replica
-from wslive.core.errors import Refused
+from wslive.core.errors import QuestionChanged, Refused, Removed, RoomHasEnded, SecretPollClosed
 from wslive.core.roles import Role, Who
 from wslive.core.room import ROOM
 from wslive.core.view import View, patch
@@ -42,11 +42,11 @@ class RoomMachine(RuleBasedStateMachine):
         for who in (HOST, LEDGER, VIEWER):
             self._connect(who)
 
-    @initialize(people=st.integers(1, 4), results=RESULTS, changeable=st.booleans())
-    def begin(self, people: int, results: str, changeable: bool) -> None:
+    @initialize(people=st.integers(1, 4), results=RESULTS, changeable=st.booleans(), secret=st.booleans())
+    def begin(self, people: int, results: str, changeable: bool, secret: bool) -> None:
         for actor in ACTORS[:people]:
             self.join(actor, "Ada")
-        self.open_poll(3, 2, results, changeable, False)
+        self.open_poll(3, 2, "after_close" if secret else results, changeable, secret, False)
         self.remember()
 
     # ── people ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -92,6 +92,8 @@ class RoomMachine(RuleBasedStateMachine):
     def end(self) -> None:
         if self._do(not self.model.ended, HOST, "end_room"):
             self.model.ended = True
+            for poll in self.model.polls.values():
+                poll.is_open = poll.is_open and not poll.secret
 
     # ── polls ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -100,20 +102,26 @@ class RoomMachine(RuleBasedStateMachine):
         max_choices=st.integers(1, 2),
         results=RESULTS,
         changeable=st.booleans(),
+        secret=st.booleans(),
         keep_open=st.booleans(),
     )
-    def open_poll(self, options: int, max_choices: int, results: str, changeable: bool, keep_open: bool) -> None:
+    def open_poll(
+        self, options: int, max_choices: int, results: str, changeable: bool, secret: bool, keep_open: bool
+    ) -> None:
         body = {
             "question": f"Question {len(self.model.polls)}?",
             "options": [f"choice {i}" for i in range(options)],
             "max_choices": max_choices,
             "results": results,
             "changeable": changeable,
+            "secret": secret,
         }
-        id = self._do(not self.model.ended, HOST, "open_activity", kind="poll", body=body, keep_open=keep_open)
+        # From one vote to the next everybody could see who chose what.
+        expected = not self.model.ended and not (secret and results in ("live", "after_vote"))
+        id = self._do(expected, HOST, "open_activity", kind="poll", body=body, keep_open=keep_open)
         if id:
             ids = [f"o{i}" for i in range(1, options + 1)]
-            self.model.open_poll(ModelPoll(id, ids, max_choices, changeable, results), keep_open=keep_open)
+            self.model.open_poll(ModelPoll(id, ids, max_choices, changeable, results, secret), keep_open=keep_open)
 
     @rule(data=st.data(), times=st.integers(1, 4))
     def vote(self, data: st.DataObject, times: int) -> None:
@@ -163,6 +171,7 @@ class RoomMachine(RuleBasedStateMachine):
         poll = self._a_poll(data, is_open=False)
         if self._do(not poll.is_open and not poll.discarded and not self.model.ended, HOST, "reopen", poll.id):
             poll.is_open, poll.left_stage = True, False
+            poll.round += poll.secret
 
     @rule(data=st.data())
     def start_round(self, data: st.DataObject) -> None:
@@ -234,8 +243,15 @@ class RoomMachine(RuleBasedStateMachine):
     def send_again(self, data: st.DataObject, times: int) -> None:
         who, command, offset = data.draw(st.sampled_from(self.small.sent), label="sent before")
         before, length = self._views(), len(self.small.log)
+        box = self.small.room.boxes.get(command.activity)
+        sealed = self.small.log[offset - 1]
+        is_gone = sealed.kind == "sealed" and (box is None or f'"box":"{box.name}"'.encode() not in sealed.body)
         for _ in range(times):
-            assert self.small.submit(who, command) == offset
+            if is_gone:  # nobody can look up any more whether it was counted
+                with pytest.raises((SecretPollClosed, RoomHasEnded, Removed, QuestionChanged)):
+                    self.small.submit(who, command)
+            else:
+                assert self.small.submit(who, command) == offset
         assert (self._views(), len(self.small.log)) == (before, length)
 
     @rule()
@@ -315,12 +331,18 @@ class RoomMachine(RuleBasedStateMachine):
         ledger = self.small.view(LEDGER)["activities"]
         for id, poll in self.model.polls.items():
             earlier = [poll.tally(round) for round in range(1, poll.round)]
+            if poll.secret and poll.is_open:
+                answered = len(poll.ballots(poll.round))
+                assert ledger[str(id)]["tally"] == {"answered": answered, "counts": None, "earlier": []}
+                assert "ballots" not in ledger[str(id)]
+                continue
             assert ledger[str(id)]["tally"] == {**poll.tally(poll.round), "earlier": earlier}
             ballots = {key: ballot["options"] for key, ballot in ledger[str(id)]["ballots"].items()}
             assert ballots == {
                 f"{round}/{actor}": options
                 for round in range(1, poll.round + 1)
                 for actor, options in poll.ballots(round).items()
+                if not poll.secret
             }
 
     @invariant()
@@ -330,9 +352,9 @@ class RoomMachine(RuleBasedStateMachine):
                 tally = view["activities"][str(id)]["tally"]
                 assert tally["answered"] == len(poll.ballots(poll.round))
                 assert (tally["counts"] is not None) == poll.shows_counts_to(who)
-                assert ("ballots" in view["activities"][str(id)]) == who.ledger
+                assert ("ballots" in view["activities"][str(id)]) == (who.ledger and not (poll.secret and poll.is_open))
                 mine = view["me"]["activities"].get(str(id), {"round": poll.round, "options": []})
-                assert mine["options"] == poll.ballots(mine["round"]).get(who.actor, [])
+                assert mine["options"] == poll.own_ballot(who.actor, mine["round"])
                 if who.actor in poll.ballots(poll.round):
                     assert mine["round"] == poll.round
             lines = view["activities"][str(CHAT)]["lines"].values()
@@ -357,6 +379,23 @@ class RoomMachine(RuleBasedStateMachine):
             assert folded.view(who) == view
 
     @invariant()
+    def the_log_names_nobody_who_voted_in_secret(self) -> None:
+        secret = {id for id, poll in self.model.polls.items() if poll.secret}
+        ours = [event for event in self.small.log if event.activity in secret]
+        assert {event.actor for event in ours if event.kind == "sealed"}.isdisjoint(ACTORS)
+        assert {event.actor for event in ours if event.kind != "sealed"} <= {"host", "server"}
+        for event in ours:
+            assert event.kind not in ("vote_cast", "vote_retracted")
+
+    @invariant()
+    def once_the_boxes_are_closed_nobody_needs_their_keys(self) -> None:
+        if not self.small.room.boxes:
+            assert not self.small.keys
+            without = SmallRoom.of(self.small.log)
+            for who, view in self._views().items():
+                assert without.view(who) == view
+
+    @invariant()
     def every_reader_is_brought_to_now_from_wherever_it_was(self) -> None:
         now = self._views()
         for who, after, then in self.remembered:
@@ -373,7 +412,7 @@ class RoomMachine(RuleBasedStateMachine):
         for who, after, _ in self.remembered:
             touched = {actor for actor, _ in self.small.room.touched.after(after)}
             if any(op.path[0] == "me" for op in self.small.changes(who, after)):
-                assert who.actor in touched
+                assert who.actor in touched or self.small.room.everyone_at > after
 
     # ── helpers ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -382,7 +421,9 @@ class RoomMachine(RuleBasedStateMachine):
         if expected:
             length = len(self.small.log)
             offset = self.small.send(who, kind, activity, **body)
-            assert offset == length + 1 == len(self.small.log)
+            assert offset == length + 1
+            # What a closed box held follows at once.
+            assert {event.kind for event in self.small.log[offset:]} <= {"ballots_counted"}
             return offset
         before = self._views()
         try:

@@ -82,3 +82,23 @@ async def test_what_people_who_are_not_of_the_crowd_do_is_left_out(lecture: Lect
     await ada.command(2, "say", {"text": "I am real."})
     await ada.close()
     assert compare(entries, store, room).problems == ()
+
+
+async def test_secret_votes_are_found_by_their_place_and_number(lecture: Lecture):
+    poll = await lecture.ask(secret=True)
+    crowd = lecture.crowd(6)
+
+    async def stop_when_there_is_enough() -> None:
+        await lecture.host.changed(lambda view: lecture.poll(poll)["tally"]["answered"] >= 3, timeout_s=60)
+        crowd.stop()
+
+    await asyncio.gather(crowd.run(), stop_when_there_is_enough())
+    entries = read_ledger(lecture.ledger)
+    audit = compare(entries, lecture.store, lecture.room)
+    assert audit.problems == ()
+    votes = [entry for entry in entries if entry.activity == poll]
+    assert audit.votes == len(votes) >= 3
+    moved = msgspec.structs.replace(votes[0], offset=poll)
+    others = [entry for entry in entries if entry is not votes[0]]
+    assert "the log has none" in compare([moved, *others], lecture.store, lecture.room).problems[0]
+    assert "sealed votes" in compare(others, lecture.store, lecture.room).problems[0]

@@ -194,7 +194,7 @@ def _person_of(event: Event) -> str | None:
 
 def _count(recount: Recount, event: Event) -> Iterator[str]:
     if event.body == b"":
-        if event.kind.startswith("vote_") or event.kind == "activity_opened":
+        if event.kind.startswith(("vote_", "sealed")) or event.kind == "activity_opened":
             yield "its body was erased, so it cannot be counted"
         elif event.kind == "joined":
             recount.people[event.actor] = True  # a name was erased, not a person
@@ -211,6 +211,7 @@ def _count(recount: Recount, event: Event) -> Iterator[str]:
 
 def _compare(recount: Recount, room: Room) -> Iterator[str]:
     """The recount and what the rules would show."""
+    yield from recount.uncounted()
     ruled = room.of_kind("poll")
     for poll in recount.polls.keys() ^ ruled.keys():
         yield f"poll {poll}: known to the {'rules' if poll in ruled else 'recount'} alone"

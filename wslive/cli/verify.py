@@ -55,8 +55,13 @@ def _tell(report: RoomReport) -> None:
 
 
 def _tell_poll(recount: Recount, activity: int, poll: Poll) -> None:
-    discarded = ", discarded" if poll.discarded else ""
-    click.echo(f"  poll {activity}  {poll.question!r}: {poll.votes} votes{discarded}")
+    more = ", discarded" if poll.discarded else ""
+    if poll.is_secret:
+        more += ", secret: sealed, and counted by the server alone when it closes"
+    click.echo(f"  poll {activity}  {poll.question!r}: {poll.votes} votes{more}")
     for number, answered, counts in recount.tallies(activity):
+        if poll.is_secret and number not in poll.counted:
+            click.echo(f"    round {number}: open; {len(poll.put_in.get(number, ()))} people have put something in")
+            continue
         told = ", ".join(f"{text!r} {counts.get(id, 0)}" for id, text in poll.options.items())
         click.echo(f"    round {number}: {answered} answered: {told}")

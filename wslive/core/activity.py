@@ -21,6 +21,7 @@ import msgspec
 
 from wslive.core.errors import BadCommand
 from wslive.core.roles import Level, Role, Who
+from wslive.core.secrecy import Box, Sealed
 from wslive.core.view import Audience, Keyed, Op, View
 
 StateT = TypeVar("StateT")
@@ -118,6 +119,10 @@ def event_specs(*specs: EventSpec) -> tuple[dict[tuple[str, int], EventSpec], di
     return {(s.kind, s.version): s for s in specs}, {s.type: s for s in specs}
 
 
+SEALED = EventSpec("sealed", 1, Sealed)
+"""What was put into a box of any activity, see `core.secrecy`."""
+
+
 class Activity(ABC, Generic[StateT]):
     """One kind of activity. Instances hold no state of any room."""
 
@@ -126,6 +131,9 @@ class Activity(ABC, Generic[StateT]):
     """By kind. The command `open` makes a new activity of this kind; its event is the opening event."""
     events_by_key: ClassVar[Mapping[tuple[str, int], EventSpec]]
     events_by_type: ClassVar[Mapping[type, EventSpec]]
+    hidden: ClassVar[frozenset[str]] = frozenset()
+    """Kinds of commands that go into the box while there is one: their `context.actor` is a pseudonym then, and so is
+    `meta.actor` of their events."""
 
     @abstractmethod
     def decide_open(self, command: Any, others: Mapping[int, StateT], context: Context) -> msgspec.Struct:
@@ -172,9 +180,24 @@ class Activity(ABC, Generic[StateT]):
     def personal(self, state: StateT, actor: str) -> tuple[int, View] | None:
         """What only this actor may see, and the offset of its last change.
 
-        It may change by the actor's own events alone: that is how the fan-out knows whose to send.
+        It may change by the actor's own events alone, and when a box was counted: that is how the fan-out knows whose
+        to send. While a box is open, `actor` is the pseudonym in it.
         """
         return None
+
+    def box(self, state: StateT) -> Box | None:
+        """The box that is open, if the activity takes hidden commands (see `core.secrecy`) just now.
+
+        A box is closed by going away or by giving way to another one; it cannot come back.
+        """
+        return None
+
+    def count(self, state: StateT, box: str) -> msgspec.Struct:
+        """The event that says what was in a box that was closed: after it nobody can look any more."""
+        raise NotImplementedError
+
+    def apply_unread(self, state: StateT, meta: Meta) -> None:
+        """Somebody put something into a box whose key is gone: what that was came, or comes, with `count`."""
 
     def displaced(self, state: StateT, meta: Meta) -> None:
         """Another activity was opened in this one's place on stage."""

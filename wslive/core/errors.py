@@ -9,7 +9,7 @@ WsliveError
 │   ├── EmptyText · TextTooLong
 │   ├── PollClosed · QuestionChanged · UnknownOption · TooFewOptions · TooManyOptions
 │   │   TooManyChoices · NoChoice · DuplicateOption · AlreadyVoted · NothingToRetract
-│   │   PollHasBallots · PollExists · PollAlreadyOpen
+│   │   PollHasBallots · PollExists · PollAlreadyOpen · SecretPollClosed · BallotsLost
 │   ├── ChatOff · ChatPaused · Muted · UnknownLine · UnknownPerson
 │   ├── RoomHasEnded
 │   ├── TooFast                  a rate limit; says when to come back
@@ -145,6 +145,26 @@ class PollClosed(Refused):
 
     code = "poll_closed"
     sentence = "Not counted: the poll closed before your answer arrived."
+
+
+class SecretPollClosed(PollClosed):
+    """A vote that comes after the end of a secret poll: whether it came before, too, nobody can look up any more."""
+
+    code = "secret_poll_closed"
+    sentence = (
+        "The poll has closed. If your answer had reached the room before, it is counted; since the poll is secret, "
+        "nobody can look that up any more."
+    )
+
+
+class BallotsLost(Refused):
+    """The key of a secret poll that is open is not there: its ballots cannot be read, and who has one neither."""
+
+    code = "ballots_lost"
+    sentence = (
+        "This poll can take no more votes: the key of its ballot box is gone, and with it the answers so far. "
+        "The host can ask again by a new round."
+    )
 
 
 class QuestionChanged(Refused):

@@ -34,6 +34,9 @@ SPEAKERS = frozenset({Role.HOST, Role.PARTICIPANT})
 HOST_ACTOR = "host"
 """The actor of everything the host does: one host key, one actor, however many connections."""
 
+SERVER_ACTOR = "server"
+"""The actor of what nobody wished: that the box of a secret poll was counted."""
+
 
 class Who(msgspec.Struct, frozen=True):
     """One reader of a room, as far as the rules need to know.

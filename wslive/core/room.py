@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from wslive.core.activity import Activity, CommandSpec, Context, EventSpec, Meta, People, Person
+from wslive.core.activity import SEALED, CommandSpec, Context, EventSpec, Meta, Person
 from wslive.core.commands import Command
 from wslive.core.errors import (
     BadCommand,
@@ -25,13 +25,12 @@ from wslive.core.errors import (
     Removed,
     RoomHasEnded,
     RoomUnavailable,
-    StoreTooNew,
     UnknownActivity,
     UnknownCommand,
     UnknownPerson,
 )
-from wslive.core.events import CHAIN_START, Event, Head, head_after
-from wslive.core.roles import Role, Who
+from wslive.core.events import Event
+from wslive.core.roles import SERVER_ACTOR, Role, Who
 from wslive.core.room_messages import (
     COMMANDS,
     ERASED_NAME,
@@ -58,95 +57,26 @@ from wslive.core.room_messages import (
     SetStage,
     Staged,
 )
+from wslive.core.room_state import NAMES_SHOWN_UP_TO, ROOM, Registry, Room, Running, spec_of, unknown
+from wslive.core.secrecy import Box, BoxId, BoxKey
 from wslive.core.text import MAX_NAME_CHARS, MAX_TITLE_CHARS, clean
-from wslive.core.view import Keyed
 
-ROOM = 0
-"""The activity id that commands and events of the room itself carry."""
-
-NAMES_SHOWN_UP_TO = 100
-"""Above this many people participants are told counts, not names."""
+__all__ = ["NAMES_SHOWN_UP_TO", "ROOM", "Fact", "Registry", "Room", "Running", "apply", "count", "decide", "replay"]
 
 _REF = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
-Registry = Mapping[str, Activity[Any]]
-
-
-# ── state ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Running(NamedTuple):
-    """One activity of a room: its rules and its state."""
-
-    rules: Activity[Any]
-    state: Any
-
-
-class Room:
-    """The state of one room; `apply` changes it in place (a copy per vote would cost more the more people vote)."""
-
-    def __init__(self, epoch: str, registry: Registry) -> None:
-        """Start before the first event."""
-        self.head = Head(epoch)
-        self.registry = registry
-        self.title = ""
-        self.opened_at_ms = 0
-        self.is_locked = False
-        self.has_ended = False
-        self.stage = 0
-        self.people: People = Keyed()
-        self.people_count = 0
-        self.joined_ever = 0
-        self.named_at: dict[str, list[int]] = {}
-        """The offsets of the events that hold a person's names."""
-        self.activities: dict[int, Running] = {}
-        self.room_at = 0
-        """The offset of the last change of title, lock, end or stage."""
-        self.names_since = 0
-        """The offset since which participants have (or have not) been told names."""
-        self.touched: Keyed[bool] = Keyed()
-        """Actors in the order of the last change of their personal part."""
-        self._chains = bytearray()
-
-    def of_kind(self, kind: str) -> dict[int, Any]:
-        """The states of one kind's activities, by id."""
-        return {id: a.state for id, a in self.activities.items() if a.rules.kind == kind}
-
-    def chain_at(self, offset: int) -> str | None:
-        """The chain of the position at `offset`, in hexadecimal; None beyond the head.
-
-        Eight bytes an event: without them a resume could not tell this log from another one of the same epoch.
-        """
-        if not 0 <= offset <= self.head.offset:
-            return None
-        if offset == 0:
-            return CHAIN_START[:8].hex()
-        return self._chains[8 * (offset - 1) : 8 * offset].hex()
-
-    def advance(self, event: Event) -> None:
-        """Move the head to `event`."""
-        self.head = head_after(self.head, event)
-        self._chains += event.chain[:8]
-
-    def person(self, actor: str) -> Person:
-        """One participant.
-
-        Raises:
-            UnknownPerson: Nobody of that id, or somebody who was removed.
-        """
-        person = self.people.get(actor)
-        if person is None or person.removed:
-            raise UnknownPerson
-        return person
-
 
 class Fact(NamedTuple):
-    """What a decision would write: everything of an event but its place and time."""
+    """What a decision would write: everything of an event but its place and time.
+
+    `box` is where it is to be hidden, None: nowhere.
+    """
 
     activity: int
     kind: str
     version: int
     body: msgspec.Struct
+    box: Box | None = None
 
 
 # ── decide ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -181,8 +111,12 @@ def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
     if command.kind == "open":
         raise UnknownCommand("An activity is opened by the room's command open_activity.")
     wish = _admitted(running.rules.commands.get(command.kind), command, who)
+    box = room.boxes.get(command.activity) if command.kind in running.rules.hidden else None
+    if box is not None:
+        room.check_key((command.activity, box.name))
+        context = msgspec.structs.replace(context, actor=room.own_name(command.activity, who.actor))
     event = running.rules.decide(running.state, wish, context)
-    return _fact(command.activity, running.rules.events_by_type, event)
+    return _fact(command.activity, running.rules.events_by_type, event, box)
 
 
 def _admitted(spec: CommandSpec | None, command: Command, who: Who) -> Any:
@@ -193,9 +127,15 @@ def _admitted(spec: CommandSpec | None, command: Command, who: Who) -> Any:
     return spec.decode(command.body)
 
 
-def _fact(activity: int, by_type: Mapping[type, EventSpec], event: msgspec.Struct) -> Fact:
+def _fact(activity: int, by_type: Mapping[type, EventSpec], event: msgspec.Struct, box: Box | None = None) -> Fact:
     spec = by_type[type(event)]
-    return Fact(activity, spec.kind, spec.version, event)
+    return Fact(activity, spec.kind, spec.version, event, box)
+
+
+def count(room: Room, activity: int) -> Fact:
+    """What was in the box of an activity that was closed by the event before."""
+    rules, state = room.activities[activity]
+    return _fact(activity, rules.events_by_type, rules.count(state, room.uncounted[activity]))
 
 
 def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
@@ -257,13 +197,14 @@ def _decide_activity(room: Room, kind: str, body: msgspec.Raw, keep_open: bool, 
 # ── apply ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def apply(room: Room, event: Event, body: msgspec.Struct | None = None) -> None:
+def apply(room: Room, event: Event, body: msgspec.Struct | None = None, author: str | None = None) -> None:
     """Change the room by the event that follows its head.
 
     Args:
         room: The state, changed in place.
         event: The event; its body is decoded unless `body` is given.
-        body: The decoded body, where the caller has it.
+        body: The decoded body, where the caller has it; of a sealed event what is within.
+        author: Who is behind the pseudonym of a sealed event, where the caller knows.
 
     Raises:
         ValueError: The event does not follow the head; the log has a hole.
@@ -273,21 +214,38 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None) -> None:
         raise ValueError(f"Event {event.offset} does not follow offset {room.head.offset}")
     meta = Meta(event.offset, event.at_ms, event.actor)
     if event.activity == ROOM:
-        decoded = body or _spec(EVENTS_BY_KEY, event.kind, event.version).decode(event.body)
+        decoded = body or spec_of(EVENTS_BY_KEY, event.kind, event.version).decode(event.body)
         _apply_room(room, decoded, meta)
+    elif event.kind == SEALED.kind:
+        _apply_sealed(room, event, body or room.unsealed(event), author, meta)
     else:
         rules, state = room.activities[event.activity]
-        decoded = body or _spec(rules.events_by_key, event.kind, event.version).decode(event.body)
+        decoded = body or spec_of(rules.events_by_key, event.kind, event.version).decode(event.body)
         rules.apply(state, decoded, meta)
         room.touched.touch(event.actor, True, event.offset)
+        if event.actor == SERVER_ACTOR:
+            room.note_counted(event.activity, meta.offset)
+        room.note_box(event.activity)
         if room.stage == event.activity and not rules.stageable(state):
             _set_stage(room, 0, meta)
     room.advance(event)
 
 
-def replay(epoch: str, events: Iterable[Event], registry: Registry) -> Room:
+def _apply_sealed(room: Room, event: Event, within: Any, author: str | None, meta: Meta) -> None:
+    rules, state = room.activities[event.activity]
+    if within is None:
+        rules.apply_unread(state, meta)
+    else:
+        rules.apply(state, within, meta)
+    if author is None:
+        room.everyone_at = meta.offset
+    else:
+        room.touched.touch(author, True, meta.offset)
+
+
+def replay(epoch: str, events: Iterable[Event], registry: Registry, keys: Mapping[BoxId, BoxKey] | None = None) -> Room:
     """Fold a log into a room."""
-    room = Room(epoch, registry)
+    room = Room(epoch, registry, keys)
     for event in events:
         apply(room, event)
     return room
@@ -336,41 +294,31 @@ def _apply_room(room: Room, event: Any, meta: Meta) -> None:
                     room.stage = activity
                 case RoomEnded():
                     room.has_ended = True
+                    for activity in list(room.boxes):
+                        room.note_box(activity)
 
 
 def _open_activity(room: Room, event: ActivityOpened, meta: Meta) -> None:
     rules = room.registry.get(event.kind)
     if rules is None:
-        raise _unknown(event.kind, event.version)
+        raise unknown(event.kind, event.version)
     # The opening event's own kind is not stored: its type follows from the activity's kind and the version.
-    opened = _spec(rules.events_by_key, f"{event.kind}_opened", event.version).decode(event.body)
+    opened = spec_of(rules.events_by_key, f"{event.kind}_opened", event.version).decode(event.body)
     state = rules.initial(opened, meta)
     room.activities[meta.offset] = Running(rules, state)
+    room.note_box(meta.offset)
     if not rules.stageable(state):
         return
     before = room.activities.get(room.stage)
     if before is not None and not event.keep_open:
         before.rules.displaced(before.state, meta)
+        room.note_box(room.stage)
     _set_stage(room, meta.offset, meta)
 
 
 def _set_stage(room: Room, activity: int, meta: Meta) -> None:
     room.stage = activity
     room.room_at = meta.offset
-
-
-def _spec(by_key: Mapping[tuple[str, int], EventSpec], kind: str, version: int) -> EventSpec:
-    spec = by_key.get((kind, version))
-    if spec is None:
-        raise _unknown(kind, version)
-    return spec
-
-
-def _unknown(kind: str, version: int) -> StoreTooNew:
-    return StoreTooNew(
-        f"The log holds an event {kind!r} of version {version}, which this wslive does not know. Update wslive, "
-        "or install the package of that activity."
-    )
 
 
 def _change_person(room: Room, actor: str, meta: Meta, **fields: Any) -> None:

@@ -113,7 +113,7 @@ def personal_changes(room: Room, who: Who, after: int) -> list[Op]:
         ops.append(Set(("me", "name"), person.name))
         ops.append(Set(("me", "muted"), person.muted))
     for id, (rules, state) in room.activities.items():
-        own = rules.personal(state, who.actor)
+        own = rules.personal(state, room.own_name(id, who.actor))
         if own is not None and own[0] > after:
             ops.append(Set(("me", "activities", str(id)), own[1]))
     return ops
@@ -159,7 +159,7 @@ def _me(room: Room, who: Who) -> View:
     own = {
         str(id): personal[1]
         for id, (rules, state) in room.activities.items()
-        if (personal := rules.personal(state, who.actor)) is not None
+        if (personal := rules.personal(state, room.own_name(id, who.actor))) is not None
     }
     return {
         "actor": who.actor,

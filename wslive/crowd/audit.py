@@ -16,7 +16,7 @@ from wslive.crowd.ledger import Entry
 from wslive.crowd.model import SYNTHETIC
 
 EVENT_OF = {"cast_vote": "vote_cast", "retract_vote": "vote_retracted", "say": "line_said"}
-"""The event that each command of a crowd becomes."""
+"""The event that each command of a crowd becomes; in a secret poll it is sealed, and says neither what nor whose."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Audit:
 
     Attributes:
         acked: Lines of the ledger.
-        votes: Votes in the log, of the crowd's people.
+        votes: Votes in the log, of the crowd's people; in secret polls of anybody, retractions included.
         lines: Chat lines in the log, of the crowd's people.
-        ballots: Ballots that these votes leave, over all polls and rounds.
+        ballots: Ballots that these votes leave, over all polls and rounds that are not secret.
         problems: What differs, a sentence each; empty: every line of the ledger is in the log exactly once at its
             offset, the log has nothing of these people beyond it, and both leave the same ballots.
     """
@@ -57,11 +57,16 @@ def compare(ledger: Iterable[Entry], store: str | os.PathLike[str], room: str, *
             "AND kind IN (SELECT value FROM json_each(?)) ORDER BY offset",
             (room, room, f"%{SYNTHETIC}", msgspec.json.encode(list(EVENT_OF.values())).decode()),
         ).fetchall()
+        sealed = dict(db.execute("SELECT offset, activity FROM events WHERE room = ? AND kind = 'sealed'", (room,)))
     logged = [(actor, ref, offset, activity, kind, _decoded(body)) for actor, ref, offset, activity, kind, body in rows]
-    acked = [(e.actor, e.ref, e.offset, e.activity, EVENT_OF.get(e.kind, e.kind), e.body) for e in entries]
-    problems = [*_missing(acked, logged)]
+    secret = [e for e in entries if e.activity in sealed.values() and e.kind != "say"]
+    entries_by_name = [e for e in entries if e not in secret] if secret else entries
+    acked = [(e.actor, e.ref, e.offset, e.activity, EVENT_OF.get(e.kind, e.kind), e.body) for e in entries_by_name]
+    problems = [*_missing(acked, logged), *_unsealed(secret, sealed)]
     known = {(actor, ref) for actor, ref, *_ in acked}
     beyond = [event for event in logged if event[:2] not in known]
+    if len(sealed) - len(secret) > unsettled:
+        problems.append(f"the log has {len(sealed)} sealed votes, the ledger {len(secret)} of secret polls")
     if len(beyond) > unsettled:
         problems += [
             f"event {offset}, {kind} by {actor}, is not in the ledger" for actor, _, offset, _, kind, _ in beyond
@@ -70,7 +75,7 @@ def compare(ledger: Iterable[Entry], store: str | os.PathLike[str], room: str, *
         problems.append("the ballots differ")
     return Audit(
         acked=len(entries),
-        votes=sum(kind == "vote_cast" for *_, kind, _ in logged),
+        votes=sum(kind == "vote_cast" for *_, kind, _ in logged) + len(sealed),
         lines=sum(kind == "line_said" for *_, kind, _ in logged),
         ballots=len(_ballots(logged)),
         problems=tuple(problems),
@@ -91,6 +96,14 @@ def _missing(acked: list[_Fact], logged: list[_Fact]) -> Iterable[str]:
     refs = [(actor, ref) for actor, ref, *_ in logged]
     if len(set(refs)) < len(refs):
         yield "the log holds a command twice"
+
+
+def _unsealed(secret: list[Entry], sealed: dict[int, int]) -> Iterable[str]:
+    if len({entry.offset for entry in secret}) < len(secret):
+        yield "two secret votes of the ledger have one offset"
+    for entry in secret:
+        if sealed.get(entry.offset) != entry.activity:
+            yield f"the ledger has a secret vote in poll {entry.activity} at offset {entry.offset}; the log has none"
 
 
 def _ballots(facts: list[_Fact]) -> Ballots:

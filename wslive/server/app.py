@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
+from wslive.core.errors import Refused
 from wslive.eventlog.base import EventLog
 from wslive.server import api, http
 from wslive.server.access import signer
@@ -151,6 +152,10 @@ class Server:
                 await self._context.all_gone.wait()
 
     async def _sweep(self) -> None:
+        try:
+            await self._node.tend_boxes()
+        except (Refused, OSError) as error:
+            logger.error("keys of secret polls that are over may be left until the next start: %s", error)
         while True:
             await asyncio.sleep(self.settings.sweep_interval_s)
             try:

@@ -24,8 +24,9 @@ class DeltaFrames:
         self._since = since
         self._parts = [p for p in room_view.parts(room) if room_view.changed(room, p) > since]
         self._touched = {actor for actor, _ in room.touched.after(since)}
+        self._concerns_everybody = room.everyone_at > since
         self._fragments: dict[tuple[str, str, bool], bytes] = {}
-        self._frames: dict[tuple[tuple[str, str, bool], ...], bytes] = {}
+        self._frames: dict[tuple[tuple[tuple[str, str, bool], ...], bytes], bytes] = {}
 
     def of(self, who: Who) -> bytes:
         """The frame for one reader."""
@@ -36,14 +37,14 @@ class DeltaFrames:
             whole = group.since > self._since
             moved = moved or whole
             keys.append((part, group.name, whole))
-        combination = tuple(keys)
-        if moved or who.actor in self._touched:
+        own = b""
+        if moved or self._concerns_everybody or who.actor in self._touched:
             own = encode_ops(room_view.personal_changes(self._room, who, self._since))
-            if own:
-                return self._frame([*map(self._fragment, combination), own])
-        frame = self._frames.get(combination)
+        key = (tuple(keys), own)
+        frame = self._frames.get(key)
         if frame is None:
-            frame = self._frames[combination] = self._frame(map(self._fragment, combination))
+            fragments = [self._fragment(part) for part in keys]
+            frame = self._frames[key] = self._frame([*fragments, own] if own else fragments)
         return frame
 
     def _fragment(self, key: tuple[str, str, bool]) -> bytes:

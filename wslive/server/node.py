@@ -25,6 +25,7 @@ from wslive.core.roles import HOST_ACTOR, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.eventlog.base import CodeTaken, EventLog, RoomRecord
 from wslive.server.access import RateLimits, clean_code, key_hash, new_code, new_host_key
+from wslive.server.box_keys import BoxKeys, box_keys
 from wslive.server.fanout import Fanout
 from wslive.server.room_task import RETRY_AFTER_S, RoomTask
 from wslive.server.settings import ServerSettings
@@ -46,10 +47,10 @@ class LiveRoom:
         on_change: Called after each change.
     """
 
-    def __init__(self, record: RoomRecord, log: EventLog, settings: ServerSettings) -> None:
+    def __init__(self, record: RoomRecord, log: EventLog, settings: ServerSettings, box_keys: BoxKeys) -> None:
         """Wire the writer to the fan-out."""
         self.record = record
-        self.task = RoomTask(record, log, activities())
+        self.task = RoomTask(record, log, activities(), box_keys)
         self.fanout = Fanout(settings, self.task.read)
         self.rates = RateLimits(settings)
         self.joining: set[str] = set()
@@ -78,6 +79,7 @@ class Node:
         """Start with no room in memory."""
         self.log = log
         self.settings = settings
+        self.box_keys = box_keys(settings)
         self.live: dict[str, LiveRoom] = {}
         """By join code."""
         self.on_change: Callable[[], None] = lambda: None
@@ -129,7 +131,7 @@ class Node:
             record = await self.log.record(code)
             if record is None:
                 raise RoomUnavailable
-            live = LiveRoom(record, self.log, self.settings)
+            live = LiveRoom(record, self.log, self.settings, self.box_keys)
             await live.task.open()
         except LogError as error:
             raise _out_of_reach(code, error) from None
@@ -168,7 +170,7 @@ class Node:
         except LogError as error:
             raise _out_of_reach("(new)", error) from None
         async with self._lock(record.code):
-            live = LiveRoom(record, self.log, self.settings)
+            live = LiveRoom(record, self.log, self.settings, self.box_keys)
             try:
                 await live.task.open()
                 # Both are queued before either is awaited: one append, so there is no room without its chat.
@@ -219,8 +221,11 @@ class Node:
             try:
                 await self.log.delete(live.record.room)
                 code = CloseCode.ROOM_DELETED
+                await asyncio.to_thread(self.box_keys.destroy_all, live.record.room)
             except LogError as error:
                 raise _out_of_reach(live.record.room, error) from None
+            except OSError as error:  # tried again at the next start
+                logger.error("room %s: a key of a secret poll is still there: %s", live.record.room, error)
             finally:
                 for member in list(live.fanout.members):
                     member.close(code)
@@ -238,6 +243,17 @@ class Node:
         """Store what is queued in every room, and open none any more."""
         self._is_closed = True
         await asyncio.gather(*(live.task.close() for live in [*self.live.values(), *self._leaving]))
+
+    async def tend_boxes(self) -> None:
+        """Destroy keys whose destruction was cut short: of boxes that were counted, and of rooms that are gone.
+
+        A room does that for its own keys when it is opened.
+        """
+        for room in await asyncio.to_thread(self.box_keys.rooms):
+            try:
+                await self.find_id(room)
+            except RoomUnavailable:
+                await asyncio.to_thread(self.box_keys.destroy_all, room)
 
     # ── upkeep ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,11 +4,12 @@ Commands queue; one task takes what has gathered and, for the whole batch,
 
     1. asks the log which refs are in it already (those get the same ack as the first time),
     2. decides and applies each command in order on the room's own state,
-    3. appends the events in one go, and only then
-    4. sends acks and refusals, serves readers, and lets the fan-out send what changed.
+    3. appends the events in one go,
+    4. makes the keys of ballot boxes that were opened, and destroys those of boxes that were counted, and only then
+    5. sends acks and refusals, serves readers, and lets the fan-out send what changed.
 
 While a batch is being stored the next one gathers, so batches grow with the load. Between 2 and 3 the state runs ahead
-of the log; nobody may see it then, so whoever wants to read (a join, a resume, a tick) waits for 4: `read` and `look`
+of the log; nobody may see it then, so whoever wants to read (a join, a resume, a tick) waits for 5: `read` and `look`
 are the only ways to the state, and both use it before the writer goes on.
 
 If an append fails, the state is dropped and folded again from the log. A conflict (another node was faster) decides
@@ -25,15 +26,15 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-import msgspec
-
 from wslive.core.commands import Command
 from wslive.core.errors import AppendConflict, LogError, Refused, StoreCorrupt, TemporarilyUnavailable
-from wslive.core.events import Event, next_event
+from wslive.core.events import Event
 from wslive.core.roles import Who
-from wslive.core.room import Registry, Room, apply, decide, texts_of
-from wslive.core.room_messages import SERVER_COMMANDS, PersonErased
+from wslive.core.room import Registry, Room, apply
+from wslive.core.room_messages import SERVER_COMMANDS
+from wslive.core.writing import filed_under, write
 from wslive.eventlog.base import EventLog, RoomRecord
+from wslive.server.box_keys import BoxKeys, RoomKeys
 from wslive.server.refusals import ToldRefusals
 
 logger = logging.getLogger("wslive.room")
@@ -60,6 +61,10 @@ Reader = Callable[[Room], None]
 Refuse = Callable[[Refused], None]
 
 
+_Filed = dict[tuple[str, str], tuple[str, str]]
+"""Under which actor and ref commands stand in the log, by those that they came with; empty: under the same."""
+
+
 class _Pending(NamedTuple):
     who: Who
     command: Command
@@ -79,14 +84,21 @@ class RoomTask:
     """The one writer of a room on this process."""
 
     def __init__(
-        self, record: RoomRecord, log: EventLog, registry: Registry, *, retry_after_s: float = RETRY_AFTER_S
+        self,
+        record: RoomRecord,
+        log: EventLog,
+        registry: Registry,
+        box_keys: BoxKeys | None = None,
+        *,
+        retry_after_s: float = RETRY_AFTER_S,
     ) -> None:
-        """Make it; `open` folds the log."""
+        """Make it; `open` folds the log. Without `box_keys` the keys of secret polls end with this task."""
         self.record = record
         self.on_commit: Reader = lambda room: None
         self._log = log
         self._registry = registry
         self._retry_after_s = retry_after_s
+        self._keys = RoomKeys(record.room, box_keys or BoxKeys(None))
         self._room = Room(record.epoch, registry)
         self._told = ToldRefusals()
         self._erasing: list[int] = []
@@ -104,7 +116,9 @@ class RoomTask:
         Raises:
             LogError: The log cannot be read.
         """
+        await self._keys.load()
         self._room = await self._fold()
+        await self._keys.tend(self._room)
         self._task = asyncio.create_task(self._run(), name=f"room {self.record.room}")
 
     def submit(self, who: Who, command: Command, reply: Reply, objection: Refused | None = None) -> None:
@@ -207,10 +221,11 @@ class RoomTask:
 
     async def _process(self, batch: list[_Pending]) -> None:
         """Give each command its answer."""
+        filed = self._filed(batch)
         while batch:
             head = self._room.head
             try:
-                known = await self._known(batch)
+                known = await self._known(batch, filed)
                 events, outcomes = self._decide(batch, known)
                 if events:
                     await self._log.append(self.record.room, head, events, self._erasing)
@@ -223,29 +238,42 @@ class RoomTask:
                 await self._recover()
             except Exception as error:
                 self._complain("a batch was not stored", error)
-                await self._settle(batch)
+                await self._settle(batch, filed)
                 return
             else:
+                await self._keys.tend(self._room)
                 for pending, outcome in zip(batch, outcomes, strict=True):
                     self._tell(pending, outcome)
                 return
 
-    async def _settle(self, batch: list[_Pending]) -> None:
+    async def _settle(self, batch: list[_Pending], filed: _Filed) -> None:
         """After a failure: acks for what the log holds, and for the rest the advice to come back."""
         while True:
             await self._recover()
             try:
-                known = await self._known(batch)
+                known = await self._known(batch, filed)
             except Exception as error:
                 self._complain("the log cannot be asked", error)
                 await self._pause()
                 continue
+            await self._keys.tend(self._room)
             for pending in batch:
                 self._answer(pending, known.get((pending.who.actor, pending.command.ref), self._come_back()))
             return
 
-    async def _known(self, batch: list[_Pending]) -> dict[tuple[str, str], int]:
-        return await self._log.find(self.record.room, [(p.who.actor, p.command.ref) for p in batch])
+    def _filed(self, batch: list[_Pending]) -> _Filed:
+        """Before the batch is decided: it may close the box that holds what it repeats."""
+        if not self._room.boxes:
+            return {}
+        return {(p.who.actor, p.command.ref): filed_under(self._room, p.who, p.command) for p in batch}
+
+    async def _known(self, batch: list[_Pending], filed: _Filed) -> dict[tuple[str, str], int]:
+        """The offsets of those commands that are in the log, by actor and ref as they came."""
+        came = [(p.who.actor, p.command.ref) for p in batch]
+        if not filed:
+            return await self._log.find(self.record.room, came)
+        found = await self._log.find(self.record.room, [filed[key] for key in came])
+        return {key: found[filed[key]] for key in came if filed[key] in found}
 
     def _decide(self, batch: list[_Pending], known: dict[tuple[str, str], int]) -> tuple[list[Event], list[Outcome]]:
         at_ms = time.time_ns() // 1_000_000
@@ -265,29 +293,17 @@ class RoomTask:
                 outcomes.append(told)
                 continue
             try:
-                fact = decide(room, command, who, at_ms)
-                event = next_event(
-                    room.head,
-                    at_ms=at_ms,
-                    actor=who.actor,
-                    ref=command.ref,
-                    activity=fact.activity,
-                    kind=fact.kind,
-                    version=fact.version,
-                    body=msgspec.json.encode(fact.body),
-                )
-                if type(fact.body) is PersonErased:
-                    self._erasing += texts_of(room, fact.body.person)
-                apply(room, event, fact.body)
+                written, erased = write(room, command, who, at_ms)
+                self._erasing += erased
             except Refused as refused:
                 outcomes.append(refused)
                 refused_here[key] = refused
                 continue
             except Exception as error:
                 raise _Broken(place) from error
-            events.append(event)
-            outcomes.append(event.offset)
-            known[key] = event.offset  # a retry in the same batch joins its ack
+            events += written
+            outcomes.append(written[0].offset)
+            known[key] = written[0].offset  # a retry in the same batch joins its ack
         return events, outcomes
 
     async def _recover(self) -> None:
@@ -332,7 +348,7 @@ class RoomTask:
                 refuse(self._come_back())
 
     async def _fold(self) -> Room:
-        room = Room(self.record.epoch, self._registry)
+        room = Room(self.record.epoch, self._registry, self._keys.by_box)
         while True:
             events = await self._log.read(self.record.room, room.head.offset, _READ_EVENTS)
             try:

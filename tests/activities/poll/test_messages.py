@@ -5,6 +5,8 @@ from wslive.activities.poll.model import Poll
 
 KEPT = {
     ("poll_opened", 1): {"question", "options", "max_choices", "results", "changeable", "key"},
+    ("poll_opened", 2): {"question", "options", "max_choices", "results", "changeable", "key", "secret"},
+    ("ballots_counted", 1): {"round", "answered", "counts", "unread"},
     ("vote_cast", 1): {"round", "options"},
     ("vote_retracted", 1): {"round"},
     ("voting_ended", 1): set(),

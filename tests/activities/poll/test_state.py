@@ -42,3 +42,11 @@ def test_a_poll_knows_every_id_that_an_option_ever_had() -> None:
     assert state.options == OPTIONS[2:]
     assert state.option_ids == {"o1", "o2", "o3"}
     assert (state.round, state.current) == (1, state.rounds[0])
+
+
+def test_a_settled_round_keeps_what_it_came_to_and_no_ballot(round: Round) -> None:
+    round.put("s_1", Ballot(("o1",), 5), 1)
+    round.unread.add("s_2")
+    round.settle(1, {"o1": 1, "o2": 0, "o3": 0}, 1)
+    assert (round.answered, round.counts, round.lost) == (1, {"o1": 1, "o2": 0, "o3": 0}, 1)
+    assert (list(round.ballots.items()), list(round.ballots.after(0)), round.unread) == ([], [], set())

@@ -27,14 +27,18 @@ class Option(msgspec.Struct, frozen=True):
 
 
 class OpenPoll(msgspec.Struct, frozen=True):
-    """Ask a question. `max_choices` is 1 for a single choice."""
+    """Ask a question. `max_choices` is 1 for a single choice.
+
+    `results` without a value means "live", and "after_close" for a secret poll.
+    """
 
     question: str
     options: list[str]
     max_choices: int = 1
-    results: Results = Results.LIVE
+    results: Results | None = None
     changeable: bool = True
     key: str | None = None
+    secret: bool = False
 
 
 class CastVote(msgspec.Struct, frozen=True):
@@ -55,7 +59,7 @@ class ClosePoll(msgspec.Struct, frozen=True):
 
 
 class ReopenPoll(msgspec.Struct, frozen=True):
-    """Go on with the voting, in the same round."""
+    """Go on with the voting, in the same round; of a secret poll in a new one."""
 
 
 class StartRound(msgspec.Struct, frozen=True):
@@ -89,6 +93,7 @@ class PollOpened(msgspec.Struct, frozen=True):
     results: Results
     changeable: bool
     key: str | None = None
+    secret: bool = False
 
 
 class VoteCast(msgspec.Struct, frozen=True, gc=False):
@@ -116,6 +121,18 @@ class RoundStarted(msgspec.Struct, frozen=True):
     """The question was asked again."""
 
     round: int
+
+
+class BallotsCounted(msgspec.Struct, frozen=True):
+    """A round of a secret poll is over: what its ballots came to, since nobody can read them any more.
+
+    `unread` is how many people have a ballot that could not be read, since the key was lost before.
+    """
+
+    round: int
+    answered: int
+    counts: dict[str, int]
+    unread: int = 0
 
 
 class PollEdited(msgspec.Struct, frozen=True):

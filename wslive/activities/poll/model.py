@@ -8,6 +8,10 @@ Audiences:
     ledger    the host's kernel: the tally and every ballot
     results   sees the tally
     turnout   sees how many have answered, nothing more
+
+A secret poll takes its votes into a box (see `core.secrecy`), one a round. While it is open nobody sees more than the
+turnout, the host neither; what it came to is counted when it closes, and from then on there are no ballots, only a
+tally. Going on with it is a new round.
 """
 
 from __future__ import annotations
@@ -17,7 +21,9 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from wslive.activities.poll import shown
 from wslive.activities.poll.messages import (
+    BallotsCounted,
     CastVote,
     ClosePoll,
     DiscardPoll,
@@ -59,12 +65,14 @@ from wslive.core.errors import (
     PollExists,
     PollHasBallots,
     QuestionChanged,
+    SecretPollClosed,
     TooFewOptions,
     TooManyChoices,
     TooManyOptions,
     UnknownOption,
 )
 from wslive.core.roles import HOSTS, PARTICIPANTS, Role, Who
+from wslive.core.secrecy import Box, largest
 from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
 from wslive.core.view import Audience, Op, Put, Remove, Set, View
 
@@ -74,12 +82,14 @@ MAX_OPTIONS = 50
 # ── the contract ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 _BY_KEY, _BY_TYPE = event_specs(
-    EventSpec("poll_opened", 1, PollOpened),
+    EventSpec("poll_opened", 1, PollOpened),  # without `secret`
+    EventSpec("poll_opened", 2, PollOpened),
     EventSpec("vote_cast", 1, VoteCast),
     EventSpec("vote_retracted", 1, VoteRetracted),
     EventSpec("voting_ended", 1, VotingEnded),
     EventSpec("voting_resumed", 1, VotingResumed),
     EventSpec("round_started", 1, RoundStarted),
+    EventSpec("ballots_counted", 1, BallotsCounted),
     EventSpec("poll_edited", 1, PollEdited),
     EventSpec("poll_discarded", 1, PollDiscarded),
 )
@@ -101,6 +111,7 @@ class Poll(Activity[PollState]):
     }
     events_by_key = _BY_KEY
     events_by_type = _BY_TYPE
+    hidden = frozenset({"cast_vote", "retract_vote"})
 
     def decide_open(self, command: OpenPoll, others: Mapping[int, PollState], context: Context) -> PollOpened:
         """Check the texts and give the options their ids."""
@@ -111,7 +122,8 @@ class Poll(Activity[PollState]):
         if not 1 <= command.max_choices <= len(texts):
             raise BadCommand(f"max_choices is {command.max_choices}; it must be from 1 to {len(texts)}.")
         options = _new_options(texts, used=0)
-        return PollOpened(question, options, command.max_choices, command.results, command.changeable, key)
+        results = _results(command)
+        return PollOpened(question, options, command.max_choices, results, command.changeable, key, command.secret)
 
     def initial(self, opened: PollOpened, meta: Meta) -> PollState:
         """An open poll without ballots."""
@@ -142,7 +154,8 @@ class Poll(Activity[PollState]):
             case ReopenPoll():
                 if state.is_open:
                     raise PollAlreadyOpen
-                return VotingResumed()
+                # The box of a secret round is gone, and with it who has a ballot.
+                return RoundStarted(state.round + 1) if state.secret else VotingResumed()
             case StartRound():
                 return RoundStarted(state.round + 1)
             case EditPoll(question=question, options=texts):
@@ -182,6 +195,27 @@ class Poll(Activity[PollState]):
             case PollDiscarded():
                 state.discarded = True
                 _set_open(state, False, meta)
+            case BallotsCounted(round=round, answered=answered, counts=counts, unread=unread):
+                state.rounds[round - 1].settle(answered, counts, unread)
+                state.counted_at, state.counted_round = meta.offset, round
+                _set_open(state, state.is_open and round != state.round, meta)
+
+    def box(self, state: PollState) -> Box | None:
+        """One a round, for the votes of a secret poll."""
+        if not state.secret or not state.is_open or state.discarded:
+            return None
+        longest = VoteCast(state.round, tuple(o.id for o in state.options[-state.max_choices :]))
+        return Box(str(state.round), largest(longest, VoteRetracted(state.round)))
+
+    def count(self, state: PollState, box: str) -> BallotsCounted:
+        """The tally of its round."""
+        round = state.rounds[int(box) - 1]
+        return BallotsCounted(int(box), round.answered, dict(round.counts), len(round.unread))
+
+    def apply_unread(self, state: PollState, meta: Meta) -> None:
+        """Nobody can say what it was: it may have been a retraction, too."""
+        state.current.unread.add(meta.actor)
+        state.tally_at = state.status_at = meta.offset
 
     def stageable(self, state: PollState) -> bool:
         """Until it is discarded."""
@@ -196,7 +230,9 @@ class Poll(Activity[PollState]):
     def audience(self, state: PollState, who: Who) -> Audience:
         """Who sees the tally, by `results`, the poll's status and whether the reader has voted in this round."""
         if who.role is Role.HOST:
-            return Audience("ledger" if who.ledger else "results", state.opened_at)
+            if state.secret and state.is_open:
+                return Audience("turnout", state.status_at)
+            return Audience("ledger" if who.ledger else "results", state.status_at if state.secret else state.opened_at)
         if state.discarded:
             return Audience("turnout", state.status_at)
         match state.results:
@@ -216,13 +252,13 @@ class Poll(Activity[PollState]):
         """The whole poll as one audience sees it."""
         view: View = {
             "kind": self.kind,
-            "definition": _definition(state),
-            "status": _status(state),
-            "tally": _tally(state, audience),
+            "definition": shown.definition(state),
+            "status": shown.status(state),
+            "tally": shown.tally(state, audience),
         }
         if audience == "ledger":
             view["ballots"] = {
-                f"{number}/{actor}": _ballot(ballot)
+                f"{number}/{actor}": shown.ballot(ballot)
                 for number, round in enumerate(state.rounds, 1)
                 for actor, ballot in round.ballots.items()
             }
@@ -232,11 +268,11 @@ class Poll(Activity[PollState]):
         """Three conflated parts, and for the ledger the ballots one by one."""
         ops: list[Op] = []
         if state.defined_at > after:
-            ops.append(Set(("definition",), _definition(state)))
+            ops.append(Set(("definition",), shown.definition(state)))
         if state.status_at > after:
-            ops.append(Set(("status",), _status(state)))
+            ops.append(Set(("status",), shown.status(state)))
         if state.tally_at > after:
-            ops.append(Set(("tally",), _tally(state, audience)))
+            ops.append(Set(("tally",), shown.tally(state, audience)))
         if audience == "ledger":
             for number, round in enumerate(state.rounds, 1):
                 for actor, ballot in round.ballots.after(after):
@@ -244,7 +280,7 @@ class Poll(Activity[PollState]):
                     if ballot is None:
                         ops.append(Remove(("ballots",), key))
                     else:
-                        ops.append(Put(("ballots",), key, _ballot(ballot)))
+                        ops.append(Put(("ballots",), key, shown.ballot(ballot)))
         return ops
 
     def personal(self, state: PollState, actor: str) -> tuple[int, View] | None:
@@ -254,6 +290,8 @@ class Poll(Activity[PollState]):
             if touched := ballots.offset_of(actor):
                 ballot = ballots.get(actor)
                 return touched, {"round": number, "options": [] if ballot is None else list(ballot.options)}
+        if state.counted_at:  # the same for everybody, whether or not they had one
+            return state.counted_at, {"round": state.counted_round, "options": []}
         return None
 
     def changed(self, state: PollState) -> int:
@@ -280,13 +318,25 @@ def _wording(question: str, texts: list[str]) -> tuple[str, list[str]]:
     return question, cleaned
 
 
+def _results(command: OpenPoll) -> Results:
+    if not command.secret:
+        return command.results or Results.LIVE
+    results = command.results or Results.AFTER_CLOSE
+    if results in (Results.LIVE, Results.AFTER_VOTE):
+        raise BadCommand(
+            f"A secret poll cannot show results {results.value!r}: from one vote to the next everybody could see who "
+            "chose what. Use 'after_close' or 'host_only'."
+        )
+    return results
+
+
 def _new_options(texts: list[str], used: int) -> tuple[Option, ...]:
     return tuple(Option(f"o{i}", text) for i, text in enumerate(texts, used + 1))
 
 
 def _edited(state: PollState, question: str, texts: list[str]) -> PollEdited:
     question, texts = _wording(question, texts)
-    if not any(round.answered for round in state.rounds):
+    if not any(round.answered or round.unread or round.lost for round in state.rounds):
         # A new question: an answer to the old one, on its way just now, must not become an answer to this one.
         return PollEdited(question, _new_options(texts, used=len(state.option_ids)), marked=False)
     if len(texts) != len(state.options):
@@ -299,6 +349,8 @@ def _edited(state: PollState, question: str, texts: list[str]) -> PollEdited:
 
 
 def _check_votable(state: PollState, round: int) -> None:
+    if state.secret and (round < state.round or not state.is_open):
+        raise SecretPollClosed
     if round != state.round or state.left_stage:
         raise QuestionChanged
     if not state.is_open:
@@ -315,46 +367,3 @@ def _chosen(state: PollState, options: list[str]) -> tuple[str, ...]:
     if len(chosen) > state.max_choices:
         raise TooManyChoices(f"You chose {len(chosen)} options; this poll allows {state.max_choices}.")
     return chosen
-
-
-def _definition(state: PollState) -> View:
-    """`question_math` and an option's `math` are there only where the text has formulas (see core.math)."""
-    options = [
-        {"id": o.id, "text": o.text} if math is None else {"id": o.id, "text": o.text, "math": math}
-        for o, math in zip(state.options, state.options_math, strict=True)
-    ]
-    return {
-        "question": state.question,
-        **({} if state.question_math is None else {"question_math": state.question_math}),
-        "options": options,
-        "max_choices": state.max_choices,
-        "results": state.results.value,
-        "changeable": state.changeable,
-        "key": state.key,
-        "edited": state.edited,
-        "opened_at_ms": state.opened_at_ms,
-    }
-
-
-def _status(state: PollState) -> View:
-    return {
-        "open": state.is_open,
-        "round": state.round,
-        "left_stage": state.left_stage,
-        "discarded": state.discarded,
-    }
-
-
-def _tally(state: PollState, audience: str) -> View:
-    """Counts of every round for those who may see them; for all others only how many answered."""
-    if audience == "turnout":
-        return {"answered": state.current.answered, "counts": None, "earlier": []}
-    return {
-        "answered": state.current.answered,
-        "counts": dict(state.current.counts),
-        "earlier": [{"answered": r.answered, "counts": dict(r.counts)} for r in state.rounds[:-1]],
-    }
-
-
-def _ballot(ballot: Ballot) -> View:
-    return {"options": list(ballot.options), "at_ms": ballot.at_ms}

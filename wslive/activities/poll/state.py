@@ -20,13 +20,17 @@ class Ballot(msgspec.Struct, frozen=True, gc=False):
 class Round:
     """The ballots and the tally of one round; counts are kept, never recounted, so a vote costs the same always."""
 
-    __slots__ = ("answered", "ballots", "counts")
+    __slots__ = ("answered", "ballots", "counts", "lost", "unread")
 
     def __init__(self, options: tuple[Option, ...]) -> None:
         """Start with no ballots."""
         self.ballots: Keyed[Ballot] = Keyed()
         self.counts: dict[str, int] = {o.id: 0 for o in options}
         self.answered = 0
+        self.unread: set[str] = set()
+        """Pseudonyms whose ballots cannot be read, since the key of a secret poll is gone."""
+        self.lost = 0
+        """How many these were when the round was counted."""
 
     def put(self, actor: str, ballot: Ballot | None, offset: int) -> None:
         """Replace an actor's ballot; None takes it away."""
@@ -41,6 +45,14 @@ class Round:
                 self.counts[option] += 1
         self.ballots.touch(actor, ballot, offset)
 
+    def settle(self, answered: int, counts: dict[str, int], lost: int) -> None:
+        """Keep what the ballots came to, and no ballot."""
+        self.ballots = Keyed()
+        self.unread = set()
+        self.lost = lost
+        self.answered = answered
+        self.counts = dict(counts)
+
 
 class PollState:
     """One poll. The `…_at` fields are offsets of the last change of a conflated part of the view."""
@@ -54,12 +66,16 @@ class PollState:
         self.results = opened.results
         self.changeable = opened.changeable
         self.key = opened.key
+        self.secret = opened.secret
         self.opened_at_ms = meta.at_ms
         self.is_open = True
         self.left_stage = False
         self.edited = False
         self.discarded = False
         self.rounds: list[Round] = [Round(opened.options)]
+        self.counted_at = 0
+        """When a round of a secret poll was last counted: then nobody has a ballot of their own any more."""
+        self.counted_round = 0
         self.opened_at = self.defined_at = self.status_at = self.tally_at = meta.offset
 
     def word(self, question: str, options: tuple[Option, ...]) -> None:
