@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from wslive.cli.bench import bench_command
 from wslive.cli.ping import ping_command
 from wslive.cli.socketio import SocketIo, with_socketio
 from wslive.cli.verify import verify_command
@@ -104,6 +105,7 @@ def serve_command(**options: Any) -> None:
     run(socketio=SocketIo.taken_from(options), **options)
 
 
+main.add_command(bench_command)
 main.add_command(ping_command)
 main.add_command(verify_command)
 
