@@ -6,7 +6,6 @@ docs/protocol.md has a test file of its own, `test_docs_protocol.py`.
 import ast
 import json
 import re
-import sqlite3
 import subprocess
 import sys
 import tomllib
@@ -17,6 +16,7 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from tests.pages import code_spans, fences, prose
 from tools import docs
@@ -167,18 +167,20 @@ def test_every_environment_variable_that_is_named_is_read_somewhere() -> None:
 
 
 async def test_a_backup_made_as_the_page_says_is_a_whole_store(tmp_path: Path) -> None:
-    (statement,) = re.findall(r'sqlite3 rooms\.db "(.+?)"', (docs.DOCS / "operations.md").read_text("utf-8"))
+    (words,) = re.findall(r"^wslive (backup .+)$", (docs.DOCS / "operations.md").read_text("utf-8"), re.M)
+    command, store, target = words.split()
     log = await SqliteLog.open(tmp_path / "rooms.db")
     await log.create(RoomRecord("r", "K7M2QX", "771f2c60", b"", 0))
     head = Head("771f2c60")
-    event = next_event(head, at_ms=1, actor="host", ref="a", activity=0, kind="room_opened", version=1, body=b"{}")
+    body = b'{"title":"Sorting 101"}'
+    event = next_event(head, at_ms=1, actor="host", ref="a", activity=0, kind="room_opened", version=1, body=body)
     await log.append("r", head, [event])
     # The server still runs, and is not asked.
-    with sqlite3.connect(tmp_path / "rooms.db") as db:
-        db.execute(statement.replace("backup.db", str(tmp_path / "backup.db")))
-    db.close()
+    copy = tmp_path / Path(target).name
+    told = CliRunner().invoke(main, [command, str(tmp_path / store), str(copy)])
+    assert told.exit_code == 0, told.output
     await log.close()
-    backup = await SqliteLog.open(tmp_path / "backup.db")
+    backup = await SqliteLog.open(copy)
     try:
         assert [record.code for record in await backup.rooms()] == ["K7M2QX"]
         assert await backup.read("r") == [event]

@@ -14,11 +14,11 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -28,6 +28,8 @@ from wslive.core.errors import StoreCorrupt, StoreTooNew, StoreUnwritable
 from wslive.core.events import Event
 from wslive.core.room import Room, apply
 from wslive.eventlog.sqlite_store import SCHEMA_VERSION
+
+FoundT = TypeVar("FoundT")
 
 _COLUMNS = ", ".join(Event.__struct_fields__)
 _TYPES = (int, int, str, str, int, str, int, bytes, bytes, bytes)
@@ -86,6 +88,22 @@ def verify(path: str | os.PathLike[str]) -> StoreReport:
         StoreCorrupt: It is no store of wslive, or too damaged to be read.
         StoreTooNew: A newer version of wslive wrote it.
     """
+    return look_into(path, _verify)
+
+
+def look_into(
+    path: str | os.PathLike[str], look: Callable[[sqlite3.Connection], FoundT], *, in_one_state: bool = True
+) -> FoundT:
+    """What `look` finds in a store by SQL, while a server may be using it, changing nothing.
+
+    Args:
+        path: The store.
+        look: Is given a connection that only reads.
+        in_one_state: Whether all that it asks is answered from one state of the store.
+
+    Raises:
+        StoreUnwritable · StoreCorrupt · StoreTooNew: As for `verify`.
+    """
     store = Path(path).expanduser().resolve()
     if not store.is_file():
         raise StoreUnwritable(f"There is no store {store}. Give the path of the file that `wslive serve` writes.")
@@ -93,20 +111,26 @@ def verify(path: str | os.PathLike[str]) -> StoreReport:
     try:
         if not wal.exists():
             # At rest. Read as an ordinary file, for else SQLite would leave side files that belong to whoever checks.
-            report = _read(store, "mode=ro&immutable=1")
+            found = _read(store, "mode=ro&immutable=1", look, in_one_state)
             if not wal.exists():
-                return report
+                return found
         # In use, or left by a server that was killed: not even then is the write-ahead log moved into the store.
-        return _read(store, "mode=ro")
+        return _read(store, "mode=ro", look, in_one_state)
     except sqlite3.DatabaseError as error:
         raise StoreCorrupt(f"The store {store} cannot be read ({error}). Restore it from a backup.") from None
 
 
-def _read(store: Path, how: str) -> StoreReport:
+def events_of(db: sqlite3.Connection, room: str) -> Iterator[Event]:
+    """All events of a room, unchecked."""
+    return (Event(*row) for row in db.execute(f"SELECT {_COLUMNS} FROM events WHERE room = ? ORDER BY offset", (room,)))
+
+
+def _read(store: Path, how: str, look: Callable[[sqlite3.Connection], FoundT], in_one_state: bool) -> FoundT:
     with closing(sqlite3.connect(f"{store.as_uri()}?{how}", uri=True, isolation_level=None)) as db:
-        db.execute("BEGIN")  # one state of everything, whatever a server writes meanwhile
+        if in_one_state:
+            db.execute("BEGIN")
         _check_version(db, store)
-        return _verify(db)
+        return look(db)
 
 
 def _check_version(db: sqlite3.Connection, store: Path) -> None:

@@ -8,7 +8,10 @@ from urllib.parse import urlsplit
 
 import click
 
+from wslive.cli.backup import backup_command
 from wslive.cli.bench import bench_command
+from wslive.cli.erase import erase_command
+from wslive.cli.export import export_command
 from wslive.cli.ping import ping_command
 from wslive.cli.socketio import SocketIo, with_socketio
 from wslive.cli.verify import verify_command
@@ -108,6 +111,9 @@ def serve_command(**options: Any) -> None:
 main.add_command(bench_command)
 main.add_command(ping_command)
 main.add_command(verify_command)
+main.add_command(backup_command)
+main.add_command(export_command)
+main.add_command(erase_command)
 
 
 @main.command("demo")
