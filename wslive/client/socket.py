@@ -1,8 +1,8 @@
 """One WebSocket of `wslive.v1`, on Tornado's client: frames in by a plain callback, frames out, a clean end.
 
 What Tornado leaves to its callers is handled here and nowhere else: a write's future must be looked at and must not
-be waited for with a time-out, a connect that nobody waits for any more still opens, and a socket that is not closed
-by us warns when it is collected.
+be waited for with a time-out, a connect that nobody waits for any more still opens, a socket that is not closed by us
+warns when it is collected, and a close frame whose reason is no UTF-8 ends its reading task with a traceback.
 """
 
 from __future__ import annotations
@@ -10,10 +10,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 from tornado.httpclient import HTTPRequest
-from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, websocket_connect
+from tornado.websocket import (
+    WebSocketClientConnection,
+    WebSocketClosedError,
+    WebSocketProtocol,
+    websocket_connect,
+)
 
 from wslive.client import passes
 from wslive.client.scheme import watched
@@ -25,6 +31,8 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 
 CLOSE_WAIT_S = 1.0
 """How long the closing handshake may take before the connection is cut."""
+
+_CLOSE = 0x8
 
 
 def websocket_url(server: str) -> str:
@@ -51,6 +59,8 @@ class Socket:
         self._connection = connection
         # The connection lets go of its protocol as soon as it begins to close.
         self._stream = None if connection.protocol is None else connection.protocol.stream
+        if connection.protocol is not None:
+            _check_reasons(connection.protocol)
         self._closed = closed
         self._cut: asyncio.TimerHandle | None = None
 
@@ -146,6 +156,22 @@ def close_unwanted(opening: asyncio.Future[WebSocketClientConnection]) -> None:
     """Close a connection that nobody waits for any more, once it opens; for `add_done_callback`."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
+
+
+def _check_reasons(protocol: WebSocketProtocol) -> None:
+    """Cut the connection at a close frame that Tornado would fall over."""
+    handle = protocol._handle_message  # type: ignore[attr-defined]
+
+    def checked(opcode: int, payload: bytes) -> Any:
+        if opcode == _CLOSE:
+            try:
+                payload[2:].decode()
+            except UnicodeDecodeError:
+                protocol._abort()
+                return None
+        return handle(opcode, payload)
+
+    protocol._handle_message = checked  # type: ignore[attr-defined]
 
 
 def _looked_at(written: asyncio.Future[None]) -> None:
