@@ -99,6 +99,14 @@ async def test_a_body_that_is_none_is_refused_with_what_is_missing(body: str, co
     assert (status, answer["code"]) == (400, code)
 
 
+async def test_half_a_surrogate_pair_is_no_text(hall: Hall, caplog: pytest.LogCaptureFixture):
+    for title in (r'"\ud800"', r'"\udc00\ud800"'):
+        body = f'{{"title":{title}}}'
+        status, answer = await ask(hall, "/api/rooms", method="POST", body=body, bearer=hall.server.hosting_token)
+        assert (status, answer["code"]) == (400, "bad_command")
+    assert caplog.text == ""
+
+
 async def test_a_body_beyond_all_measure_is_not_read(open_hall: OpenHall):
     log = MemoryLog()
     hall = await open_hall(log)

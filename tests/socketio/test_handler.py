@@ -106,6 +106,15 @@ async def test_what_no_client_asks_for_is_refused(hall: SocketIoHall, query: str
     assert hall.gateway.transports == {}
 
 
+@pytest.mark.parametrize("method", ["BREW", "get"])
+async def test_a_method_that_http_does_not_know_leaves_no_trace(
+    method: str, hall: SocketIoHall, caplog: pytest.LogCaptureFixture
+):
+    answer = await hall.http("/socket.io/?EIO=4", method=method, allow_nonstandard_methods=True)
+    assert answer.code == 405
+    assert caplog.text == ""
+
+
 async def test_answers_are_stored_nowhere(hall: SocketIoHall):
     response = await handshake(hall)
     assert response.headers["Cache-Control"] == "no-store"

@@ -58,6 +58,8 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
 
         secret = ""
         cookie: str | None = None
+        transport: Transport | None = None
+        """None also where a request is answered before `prepare`: one by a method that HTTP does not know."""
 
         def prepare(self) -> None:
             """Admit or refuse a request."""
