@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -50,6 +51,15 @@ def _origins(context: click.Context, parameter: click.Parameter, values: tuple[s
     return values
 
 
+def _proxies(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ipaddress.ip_network(value, strict=False)
+        except ValueError:
+            raise click.BadParameter(f"{value!r} is neither an address nor a network like 10.0.0.0/8") from None
+    return values
+
+
 # The \b keeps the lines of the paragraph after it as they are.
 WHAT_THIS_IS = """Ask a room a question from a notebook cell.
 
@@ -91,6 +101,13 @@ def main() -> None:
     callback=_origins,
     metavar="ORIGIN",
     help="Let pages of another site connect, e.g. https://lab.example.org. May be given several times.",
+)
+@click.option(
+    "--trusted-proxy",
+    multiple=True,
+    callback=_proxies,
+    metavar="ADDRESS",
+    help="A proxy whose X-Forwarded-For counts: an address or a network. May be given several times.",
 )
 @click.option("--anyone-may-host", is_flag=True, help="Let everybody who reaches this server create rooms.")
 @with_socketio

@@ -44,6 +44,7 @@ def run(
     store: str,
     public_url: str | None,
     allow_origin: tuple[str, ...],
+    trusted_proxy: tuple[str, ...],
     anyone_may_host: bool,
     own: bool,
     socketio: SocketIo | None = None,
@@ -59,6 +60,7 @@ def run(
         port=port,
         public_url=public_url,
         allow_origins=allow_origin,
+        trusted_proxies=trusted_proxy,
         anyone_may_host=anyone_may_host,
         hosting_token=os.environ.get("WSLIVE_HOST_TOKEN") or None,
     )

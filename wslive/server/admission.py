@@ -6,10 +6,13 @@ token is verified before the room is looked for: a made-up one must not tell whi
 
 `admit` takes time (a room may have to be opened, a join stored), so whether somebody may be here is asked last, by
 `check`, on the very state that the welcome shows.
+
+How often strangers may be wrong about a code, and when they are told, is in `guesses`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import NamedTuple
@@ -29,6 +32,8 @@ from wslive.core.events import Position
 from wslive.core.roles import HOST_ACTOR, Level, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.server.access import Claims, Signer, clean_code, key_fits
+from wslive.server.guesses import Guesses
+from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom, Node
 from wslive.wire.messages import Hello
 
@@ -58,6 +63,7 @@ class Door:
 
     Attributes:
         signer: Makes and checks the tokens.
+        guesses: How many wrong codes strangers have tried.
         let_in: Join codes of the rooms that strangers may come into; None: every room, to whoever knows its code.
     """
 
@@ -65,30 +71,56 @@ class Door:
         """Let strangers into every room."""
         self._node = node
         self.signer = signer
+        self.guesses = Guesses(node.settings, time.monotonic())
         self.let_in: set[str] | None = None
 
     def lets_in(self, code: str) -> bool:
         """Whether strangers may come into the room of a code, if there is one."""
         return self.let_in is None or clean_code(code) in self.let_in
 
-    def check_stranger(self, hello: Hello) -> None:
+    def check_stranger(self, hello: Hello, network: Neighbourhood) -> None:
         """Whether somebody of whom nothing is known but this hello may come into the room now.
 
         Raises:
             RoomUnavailable: No.
+            TooFast: Too many wrong codes came from there.
             TemporarilyUnavailable: Not now; whoever was in the room before comes back when the host lets people in.
         """
         if self.lets_in(hello.room):
             return
         if hello.token is None:
+            self._check_guess(hello.room, network)
             raise RoomUnavailable
         raise TemporarilyUnavailable("The host has to let people in again.", retry_after_s=_LET_IN_RETRY_S)
 
-    async def admit(self, hello: Hello, ticket: Claims | None, level: Level = Level.TOKEN) -> Admission:
+    async def find(self, code: str, network: Neighbourhood) -> LiveRoom:
+        """The room of a code that a stranger from that network shows.
+
+        Raises:
+            RoomUnavailable: There is none; the caller tells `guessed_wrong`.
+            TooFast: Too many wrong codes came from there.
+            TemporarilyUnavailable: The store is out of reach.
+        """
+        self._check_guess(code, network)
+        return await self._node.find(code)
+
+    async def title(self, code: str, network: Neighbourhood) -> str:
+        """The title of a room that a stranger can come into now; the errors are those of `find`."""
+        live = await self.find(code, network)
+        return await live.task.look(lambda room: self._title(live, room))
+
+    def guessed_wrong(self, code: str, network: Neighbourhood) -> None:
+        """Note that a stranger was told `RoomUnavailable`, whatever the reason."""
+        self.guesses.wrong(network, clean_code(code), time.monotonic())
+
+    async def admit(
+        self, hello: Hello, ticket: Claims | None, level: Level = Level.TOKEN, network: Neighbourhood = None
+    ) -> Admission:
         """Find out who says hello, and enter new participants in the room's log.
 
         Raises:
             RoomUnavailable · WrongHostKey · InvalidToken: See the module.
+            TooFast: A stranger came from where too many wrong codes came from.
             EmptyText · TextTooLong · BadCommand: About the name or the ref of a new participant.
             TemporarilyUnavailable: The store is out of reach.
         """
@@ -100,11 +132,11 @@ class Door:
             return Admission(live, Who(HOST_ACTOR, Role.HOST, hello.ledger), None, hello.position)
         if hello.token is not None:
             return await self._recognise(hello, hello.token)
-        live = await self._node.find(hello.room)
+        live = await self.find(hello.room, network)
         if hello.role is Role.VIEWER:
             who = Who("v_" + secrets.token_urlsafe(9), Role.VIEWER)
         else:
-            who = await self._enter(live, hello, level)
+            who = await self._enter(live, hello, level, network)
         return Admission(live, who, self._token(live, who), None)
 
     async def hosted(self, code: str, host_key: str | None) -> LiveRoom:
@@ -130,28 +162,39 @@ class Door:
     async def _recognise(self, hello: Hello, token: str) -> Admission:
         claims = self.signer.verify(token)
         try:
-            live = await self._node.find(hello.room)
+            live = await self._node.find(hello.room, only=claims.room)
         except RoomUnavailable:
-            live = None
-        if live is None or live.record.room != claims.room:
-            # A stranger's room must not answer otherwise than no room: what is told is about the token's own.
+            # Another room must not answer otherwise than no room: what is told is about the token's own.
             await self._node.find_id(claims.room)
-            raise InvalidToken
+            raise InvalidToken from None
         if claims.role is not hello.role or claims.expires_at_s:
             raise InvalidToken
         return Admission(live, Who(claims.actor, claims.role), None, hello.position)
 
-    async def _enter(self, live: LiveRoom, hello: Hello, level: Level) -> Who:
+    def _check_guess(self, code: str, network: Neighbourhood) -> None:
+        live = self._node.live.get(clean_code(code))
+        # Where people of a network are in the room, somebody who guesses there must not keep out those who know it.
+        if live is None or not live.fanout.arrivals.knows(network):
+            self.guesses.check(network, time.monotonic())
+
+    def _title(self, live: LiveRoom, room: Room) -> str:
+        if room.has_ended or room.is_locked or self._is_full(live, room):
+            raise RoomUnavailable
+        return room.title
+
+    def _is_full(self, live: LiveRoom, room: Room, actor: str = "") -> bool:
+        others = sum(room.people.get(other) is None for other in live.joining - {actor})
+        return room.people_count + others >= self._node.settings.max_participants
+
+    async def _enter(self, live: LiveRoom, hello: Hello, level: Level, network: Neighbourhood) -> Who:
         ref = hello.ref if len(hello.ref) >= _MIN_REF_CHARS else secrets.token_urlsafe(18)
         actor = self.signer.actor_for(live.record.room, ref)
         who = Who(actor, Role.PARTICIPANT)
-        limit = self._node.settings.max_participants
 
         def must_join(room: Room) -> bool:
             if room.people.get(actor) is not None:
                 return False  # a hello that was sent again
-            others = sum(room.people.get(other) is None for other in live.joining - {actor})
-            if room.has_ended or room.is_locked or room.people_count + others >= limit:
+            if room.has_ended or room.is_locked or self._is_full(live, room, actor):
                 raise RoomUnavailable
             live.joining.add(actor)
             return True
@@ -160,6 +203,7 @@ class Door:
             if await live.task.look(must_join):
                 body = msgspec.Raw(msgspec.json.encode({"name": hello.name, "level": level}))
                 await live.task.ask(who, Command(ref, ROOM, "join", body))
+                live.fanout.arrivals.note(network, asyncio.get_running_loop().time())
         except RoomHasEnded:
             raise RoomUnavailable from None
         finally:

@@ -20,6 +20,7 @@ from wslive.core.errors import (
     RoomHasEnded,
     RoomUnavailable,
     TemporarilyUnavailable,
+    TooFast,
 )
 from wslive.core.roles import Level, Role, Who
 from wslive.core.room import ROOM, Room
@@ -28,6 +29,8 @@ from wslive.core.room_view import older
 from wslive.server.access import READ, Claims
 from wslive.server.admission import Door, check
 from wslive.server.fanout import Member
+from wslive.server.guesses import wait_s
+from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom
 from wslive.server.outbox import WayOut, text_frame
 from wslive.server.room_task import Outcome
@@ -69,8 +72,19 @@ class Connection:
         *,
         audience_only: bool,
         level: Level = Level.TOKEN,
+        network: Neighbourhood = None,
     ) -> None:
-        """Wait for the hello; `ticket` is one whose signature is ours, `level` that of a new participant."""
+        """Wait for the hello.
+
+        Args:
+            door: Lets people in.
+            socket: What carries the frames.
+            settings: Those of the server.
+            ticket: One whose signature is ours, where the handshake showed one.
+            audience_only: Whether hosts are turned away.
+            level: That of a new participant.
+            network: Where the other end is.
+        """
         self.opened_at_s = time.monotonic()
         self._door = door
         self._socket = socket
@@ -78,6 +92,7 @@ class Connection:
         self._ticket = ticket
         self._audience_only = audience_only
         self._level = level
+        self._network = network
         self._session = Session(settings.max_frame_bytes)
         self._outbox = socket.outbox(on_drained=self._drained, on_full=lambda: self.close(CloseCode.SLOW_READER))
         self._is_closing = False
@@ -145,15 +160,27 @@ class Connection:
     # ── joining ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _join(self, hello: messages.Hello) -> None:
+        loop = asyncio.get_running_loop()
+        asked_at_s = loop.time()
+
+        def turn_away(refused: Refused) -> None:
+            if isinstance(refused, TemporarilyUnavailable):
+                self._turn_away(hello.ref, refused)
+                return
+            if isinstance(refused, RoomUnavailable) and self._ticket is None and hello.token is None:
+                self._door.guessed_wrong(hello.room, self._network)
+            # Whatever was found out on the way must not be told by how long it took.
+            loop.call_later(wait_s(asked_at_s, loop.time()), self._turn_away, hello.ref, refused)
+
         try:
             role = hello.role if self._ticket is None else self._ticket.role
             if self._audience_only and role is Role.HOST:
                 raise NotAllowed("This address is for the audience. Host the room at the server's own address.")
             if self._audience_only and self._ticket is None:
-                self._door.check_stranger(hello)
-            admission = await self._door.admit(hello, self._ticket, self._level)
+                self._door.check_stranger(hello, self._network)
+            admission = await self._door.admit(hello, self._ticket, self._level, self._network)
         except Refused as refused:
-            self._turn_away(hello.ref, refused)
+            turn_away(refused)
             return
         except Exception:
             logger.exception("a hello failed")
@@ -168,8 +195,9 @@ class Connection:
                 check(room, admission)
                 member = Member(who, self._outbox, self.close)
                 live.fanout.add(member, room, known, token, live.record.code)
+                live.fanout.arrivals.welcomed(self._network)
             except Refused as refused:
-                self._turn_away(hello.ref, refused)
+                turn_away(refused)
             except Exception:
                 logger.exception("a welcome failed")
                 self.close(CloseCode.STORE_TROUBLE)
@@ -177,9 +205,11 @@ class Connection:
                 self._session.admitted()
                 self._live, self._member = live, member
 
-        live.task.read(welcome, lambda refused: self._turn_away(hello.ref, refused))
+        live.task.read(welcome, turn_away)
 
     def _turn_away(self, ref: str, refused: Refused) -> None:
+        if self._session.phase is not Phase.JOINING:
+            return  # gone meanwhile
         self._refuse(ref, refused)
         self.close(_close_code(refused), refused.message)
 
@@ -263,6 +293,8 @@ def _close_code(refused: Refused) -> CloseCode:
             return CloseCode.ROOM_ENDED
         case TemporarilyUnavailable():
             return CloseCode.STORE_TROUBLE
+        case TooFast():
+            return CloseCode.TOO_MANY_GUESSES
     return CloseCode.REFUSED
 
 

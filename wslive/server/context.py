@@ -8,6 +8,7 @@ import time
 from typing import Protocol
 
 from wslive.server.admission import Door
+from wslive.server.neighbours import Neighbours
 from wslive.server.network import Network
 from wslive.server.node import Node
 from wslive.server.origins import Gate
@@ -56,6 +57,7 @@ class Context:
         self.gate = gate
         self.network = network
         self.hosting_token = hosting_token
+        self.neighbours = Neighbours(settings.trusted_proxies)
         self.flusher = Flusher()
         self.files = StaticFiles()
         self.turns = Turns(settings.handshake_rate)
@@ -91,4 +93,5 @@ class Context:
         for connection in list(self.connections):
             if connection.is_waiting_for_hello and now_s - connection.opened_at_s > self.settings.hello_timeout_s:
                 connection.close(CloseCode.HELLO_TIMEOUT)
+        self.door.guesses.forget(now_s)
         await self.node.sweep()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from wslive.core import room_view
@@ -20,6 +20,7 @@ from wslive.core.presence import Presence
 from wslive.core.roles import Role, Who
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.view import Op
+from wslive.server.arrivals import RecentArrivals
 from wslive.server.frames import DeltaFrames
 from wslive.server.outbox import WayOut, text_frame
 from wslive.server.settings import ServerSettings
@@ -62,6 +63,7 @@ class Fanout:
         """Read the room's committed state through `read`."""
         self.members: set[Member] = set()
         self.presence = Presence(settings.away_after_s)
+        self.arrivals = RecentArrivals()
         self._settings = settings
         self._read = read
         self._loop = asyncio.get_running_loop()
@@ -75,6 +77,7 @@ class Fanout:
         self._presence_timer: asyncio.TimerHandle | None = None
         self._last_presence_s = float("-inf")
         self._notices: list[tuple[str, bool]] = []
+        self._told_arrivals = messages.Arrivals()
 
     # ── coming and going ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,11 +241,13 @@ class Fanout:
     # ── presence ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def expire(self) -> None:
-        """Tell who has been away for long enough to have left."""
+        """Tell who has been away for long enough to have left, and hosts of how many came lately."""
         left = self.presence.expire(self._loop.time())
         if left:
             self._notices += [(actor, False) for actor in left]
             self._presence_changed()
+        elif self.arrivals.now(self._loop.time()) != self._told_arrivals:
+            self._read(self._tell_hosts)
 
     def _presence_changed(self) -> None:
         if self._presence_timer is not None:
@@ -253,28 +258,36 @@ class Fanout:
     def _send_presence(self, room: Room) -> None:
         self._presence_timer = None
         self._last_presence_s = self._loop.time()
-        frames: dict[bool, bytes] = {}
-        for member in self.members:
+        self._send_presence_to(self.members, room)
+        self._notices = []
+
+    def _tell_hosts(self, room: Room) -> None:
+        self._send_presence_to([member for member in self.members if member.who.role is Role.HOST], room)
+
+    def _send_presence_to(self, members: Iterable[Member], room: Room) -> None:
+        self._told_arrivals = self.arrivals.now(self._loop.time())
+        frames: dict[tuple[bool, bool], bytes] = {}
+        for member in members:
             if not member.outbox.is_clear:
                 member.missed_presence = True
                 continue
-            told = self._may_know_names(room, member.who)
+            told = self._may_know_names(room, member.who), member.who.role is Role.HOST
             if told not in frames:
                 frames[told] = text_frame(encode(self._presence_for(room, member.who, with_notices=True)))
             member.outbox.post(frames[told])
-        self._notices = []
 
     def _presence_for(self, room: Room, who: Who, *, with_notices: bool) -> messages.Presence:
         here = self.presence.here
         if not self._may_know_names(room, who):
             return messages.Presence(len(here))
+        arrivals = self.arrivals.now(self._loop.time()) if who.role is Role.HOST else None
         notices = []
         if with_notices and len(self._notices) <= _MAX_NOTICES:
             for actor, came in self._notices:
                 person = room.people.get(actor)
                 if person is not None and not person.removed:
                     notices.append(messages.Notice(person.name, "joined" if came else "left"))
-        return messages.Presence(len(here), here, notices)
+        return messages.Presence(len(here), here, notices, arrivals)
 
     @staticmethod
     def _may_know_names(room: Room, who: Who) -> bool:

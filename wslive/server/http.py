@@ -19,12 +19,14 @@ from wslive.core.errors import (
     Refused,
     RoomUnavailable,
     TemporarilyUnavailable,
+    TooFast,
     WrongHostKey,
 )
-from wslive.core.room import Room
 from wslive.server.context import Context
+from wslive.server.guesses import wait_s
 from wslive.server.origins import host_name, is_loopback, local_address, refusal_of
 from wslive.server.static import missing
+from wslive.wire.messages import Hello
 
 logger = logging.getLogger("wslive.http")
 
@@ -36,6 +38,7 @@ _STATUS = {
     WrongHostKey: 403,
     NotAllowed: 403,
     TemporarilyUnavailable: 503,
+    TooFast: 429,
 }
 
 
@@ -104,9 +107,14 @@ class Handler(RequestHandler):
 
     async def answered(self, work: Awaitable[None]) -> None:
         """Do the work, or answer with its refusal."""
+        loop = asyncio.get_running_loop()
+        asked_at_s = loop.time()
         try:
             await work
         except Refused as refused:
+            if isinstance(refused, RoomUnavailable | WrongHostKey | TooFast):
+                # Which codes exist must not be told by how long it took to find out.
+                await asyncio.sleep(wait_s(asked_at_s, loop.time()))
             self.refuse(refused)
 
     def join_link(self, code: str) -> tuple[str, bool]:
@@ -193,10 +201,14 @@ class AboutHandler(Handler):
         await self.answered(self._get(code))
 
     async def _get(self, code: str) -> None:
-        if self.is_stranger and not self.context.door.lets_in(code):
-            raise RoomUnavailable
-        live = await self.context.node.find(code)
-        title = await live.task.look(_title_for_strangers)
+        door, network = self.context.door, self.context.neighbours.of(self.request)
+        try:
+            if self.is_stranger:
+                door.check_stranger(Hello(code), network)
+            title = await door.title(code, network)
+        except RoomUnavailable:
+            door.guessed_wrong(code, network)
+            raise
         kept = (
             "The host sees your name, what you write and how you answer. "
             f"It is kept in {self.context.settings.store_name}; the host can delete it."
@@ -256,9 +268,3 @@ class NotFoundHandler(Handler):
         if not self._finished:
             self.fail(404, BadCommand.code, "There is nothing at this address. A room is joined at /r/ and its code.")
         return None
-
-
-def _title_for_strangers(room: Room) -> str:
-    if room.has_ended or room.is_locked:
-        raise RoomUnavailable
-    return room.title

@@ -91,8 +91,12 @@ class Node:
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def find(self, code: str) -> LiveRoom:
+    async def find(self, code: str, *, only: str | None = None) -> LiveRoom:
         """The room of a join code, opened if need be.
+
+        Args:
+            code: The code.
+            only: The id that the room has to have; another one is not even opened.
 
         Raises:
             RoomUnavailable: There is none.
@@ -104,7 +108,9 @@ class Node:
             async with self._lock(code):
                 live = self.live.get(code)
                 if live is None:
-                    live = await self._open(code)
+                    live = await self._open(code, only)
+        if only is not None and live.record.room != only:
+            raise RoomUnavailable
         live.idle_since_s = time.monotonic()  # whoever asks is on the way in
         return live
 
@@ -125,11 +131,11 @@ class Node:
             raise RoomUnavailable
         return await self.find(codes[0])
 
-    async def _open(self, code: str) -> LiveRoom:
+    async def _open(self, code: str, only: str | None) -> LiveRoom:
         """Fold a room's log; the caller holds its lock."""
         try:
             record = await self.log.record(code)
-            if record is None:
+            if record is None or (only is not None and record.room != only):
                 raise RoomUnavailable
             live = LiveRoom(record, self.log, self.settings, self.box_keys)
             await live.task.open()

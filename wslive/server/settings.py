@@ -56,6 +56,10 @@ class ServerSettings:
         name_rate: Name changes of one token.
         read_rate: Pages of older lines and tickets that a participant or viewer asks for.
         host_rate: Everything a host does, in one room.
+        guess_rate: Different wrong join codes that strangers of one network may try.
+        total_guess_rate: The same for all strangers together.
+        trusted_proxies: Addresses or networks of proxies whose X-Forwarded-For counts, e.g. "127.0.0.1". It says which
+            network somebody comes from, and nothing else.
     """
 
     host: str = "127.0.0.1"
@@ -90,3 +94,6 @@ class ServerSettings:
     name_rate: Rate = Rate(per_s=0.2, burst=5)
     read_rate: Rate = Rate(per_s=10, burst=30)
     host_rate: Rate = Rate(per_s=50, burst=200)
+    guess_rate: Rate = Rate(per_s=1, burst=20)
+    total_guess_rate: Rate = Rate(per_s=50, burst=200)
+    trusted_proxies: tuple[str, ...] = ()

@@ -61,6 +61,7 @@ class SocketHandler(WebSocketHandler):
             context.settings,
             self._ticket,
             audience_only=self._audience_only,
+            network=context.neighbours.of(self.request),
         )
         context.connected(self._connection)
         self._connection.opened()

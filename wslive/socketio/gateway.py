@@ -14,8 +14,9 @@ from socketio import AsyncServer
 from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from wslive.core.errors import Refused as RefusedByRoom
-from wslive.core.errors import RoomUnavailable, TemporarilyUnavailable
+from wslive.core.errors import RoomUnavailable, TemporarilyUnavailable, TooFast
 from wslive.server.context import Context
+from wslive.server.guesses import wait_s
 from wslive.server.node import LiveRoom
 from wslive.socketio.authors import Authors
 from wslive.socketio.guest import Guest
@@ -114,7 +115,8 @@ class Gateway:
 
     def _transport_began(self, id: str, handler: Any) -> None:
         # What a handshake without cookie was given as one is also the secret of its connection.
-        transport = Transport(self._engine, id, secret=handler.secret, cookie=handler.cookie)
+        network = self.context.neighbours.of(handler.request)
+        transport = Transport(self._engine, id, secret=handler.secret, cookie=handler.cookie, network=network)
         if handler.ws_connection is not None:
             transport.websocket = handler
         handler.transport = self.transports[id] = transport
@@ -132,12 +134,18 @@ class Gateway:
 
     async def _connect(self, sid: str, environ: dict[str, Any], auth: object) -> None:
         transport = environ["tornado.handler"].transport
+        loop = asyncio.get_running_loop()
+        asked_at_s = loop.time()
         try:
             guest = await self._let_in(sid, transport, environ, auth)
         except RefusedByRoom as refused:
+            # Who is refused stays away; who is cut off comes back.
             if isinstance(refused, TemporarilyUnavailable):
-                # Who is refused stays away; who is cut off comes back.
                 transport.close(CloseCode.STORE_TROUBLE)
+            else:
+                await asyncio.sleep(wait_s(asked_at_s, loop.time()))
+                if isinstance(refused, TooFast):
+                    transport.close(CloseCode.TOO_MANY_GUESSES)
             raise Refusal(refused.message, {"code": refused.code, "message": refused.message}) from None
         except Exception:
             logger.exception("a client could not be let in")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from wslive.core.errors import BadCommand, Refused
+from wslive.core.errors import BadCommand, Refused, RoomUnavailable
 from wslive.core.roles import Level, Role
 from wslive.core.room import ROOM, Room
 from wslive.server.context import Context
@@ -25,6 +25,8 @@ from wslive.socketio.transport import Transport
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.session import MAX_ERRORS
+
+_MAX_CODE_CHARS = 64
 
 
 class Guest:
@@ -80,7 +82,13 @@ class Guest:
         Raises:
             Refused: With the reason.
         """
-        live = await self._context.node.find(code)
+        self._code = code[:_MAX_CODE_CHARS]
+        try:
+            live = await self._context.door.find(code, self.transport.network)
+        except RoomUnavailable:
+            # The line is refused too, and in the same time as by a room that is there but closed.
+            await self._new_line().say_hello(self._look_on())
+            raise
         room, signer, token = live.record.room, self._context.door.signer, self._identity.token
         own = signer.actor_for(room, self._identity.ref) if token is None else signer.verify(token).actor
         position = self._recovery.position
@@ -120,7 +128,8 @@ class Guest:
 
     def _new_line(self) -> Line:
         is_kept = self._identity.is_kept or self.transport.cookie is not None
-        return Line(self._context, self._outbox, self, Level.TOKEN if is_kept else Level.LINK)
+        level = Level.TOKEN if is_kept else Level.LINK
+        return Line(self._context, self._outbox, self, level, self.transport.network)
 
     def _say_bye(self, spread_s: float) -> None:
         if self._line is not None:

@@ -14,6 +14,7 @@ from wslive.core.errors import BadCommand, TemporarilyUnavailable, refusal
 from wslive.core.roles import Level
 from wslive.server.connection import Connection
 from wslive.server.context import Context
+from wslive.server.neighbours import Neighbourhood
 from wslive.server.outbox import WayOut, unframed
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
@@ -62,8 +63,15 @@ class Line:
         on_full: To be called when it holds more than it may.
     """
 
-    def __init__(self, context: Context, outlet: Outlet, listener: Listener, level: Level = Level.TOKEN) -> None:
-        """Connect; `say_hello` comes next. `level` is that of a new participant."""
+    def __init__(
+        self,
+        context: Context,
+        outlet: Outlet,
+        listener: Listener,
+        level: Level = Level.TOKEN,
+        network: Neighbourhood = None,
+    ) -> None:
+        """Connect; `say_hello` comes next. `level` is that of a new participant, `network` where the client is."""
         self.on_drained: Callable[[], None] = lambda: None
         self.on_full: Callable[[], None] = lambda: None
         self._listener = listener
@@ -73,7 +81,9 @@ class Line:
         self._way_out = _WayOut(self._heard, outlet)
         self._is_lost = False
         # Whoever comes this way belongs to the audience.
-        self._connection = Connection(context.door, self, context.settings, None, audience_only=True, level=level)
+        self._connection = Connection(
+            context.door, self, context.settings, None, audience_only=True, level=level, network=network
+        )
 
     async def say_hello(self, hello: messages.Hello) -> int:
         """Come in, and return how far the room is.

@@ -15,6 +15,7 @@ from typing import Any
 from engineio.exceptions import EngineIOError
 from engineio.packet import MESSAGE, Packet
 
+from wslive.server.neighbours import Neighbourhood
 from wslive.wire.close_codes import CloseCode
 
 FAREWELL_S = 1.0
@@ -29,16 +30,18 @@ class Transport:
         secret: What its handshake was given; the value of the cookie that was set, if one was.
         cookie: The secret of the cookie that it showed, with the handshake or later.
         sid: The Socket.IO id of the client that came in by it; None while none has.
+        network: Where the client is.
         websocket: The handler of its WebSocket, once it has one.
         on_drained: Called when everything sent has gone.
         on_bye: Says farewell to the client; None while nobody has come in.
     """
 
-    def __init__(self, engine: Any, id: str, *, secret: str, cookie: str | None) -> None:
+    def __init__(self, engine: Any, id: str, *, secret: str, cookie: str | None, network: Neighbourhood = None) -> None:
         """Begin with a handshake."""
         self.id = id
         self.secret = secret
         self.cookie = cookie
+        self.network = network
         self.sid: str | None = None
         self.websocket: Any = None
         self.on_drained: Callable[[], None] = lambda: None

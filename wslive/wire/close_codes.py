@@ -18,6 +18,7 @@ class CloseCode(IntEnum):
     HELLO_TIMEOUT = 4002
     STORE_TROUBLE = 4003
     TICKET_EXPIRED = 4004
+    TOO_MANY_GUESSES = 4005
     PROTOCOL_ERROR = 4500
     FRAME_TOO_BIG = 4501
     ROOM_UNAVAILABLE = 4502
@@ -45,6 +46,7 @@ _SENTENCES: dict[CloseCode, str] = {
     CloseCode.HELLO_TIMEOUT: "No hello arrived in time.",
     CloseCode.STORE_TROUBLE: "The server could not reach its store; come back in a moment.",
     CloseCode.TICKET_EXPIRED: "The ticket has expired; come back with a new one.",
+    CloseCode.TOO_MANY_GUESSES: "Too many wrong codes came from this network or to this server; come back in a moment.",
     CloseCode.PROTOCOL_ERROR: "The other side sent something that this protocol does not know.",
     CloseCode.FRAME_TOO_BIG: "A frame was larger than this server takes.",
     CloseCode.ROOM_UNAVAILABLE: "This room cannot be joined.",

@@ -162,6 +162,21 @@ class Notice(msgspec.Struct, frozen=True):
     what: Literal["joined", "left"]
 
 
+class Arrivals(msgspec.Struct, frozen=True):
+    """How many new people came in during the last minute; those who come back are none.
+
+    Attributes:
+        last_minute: How many.
+        networks: From how many networks. A hall behind one address is one; so is everybody behind a proxy that the
+            server was not told of.
+        largest: How many of them from the same network.
+    """
+
+    last_minute: int = 0
+    networks: int = 0
+    largest: int = 0
+
+
 class Presence(msgspec.Struct, frozen=True, tag="presence", omit_defaults=True):
     """Who is connected now: absolute, without offset.
 
@@ -169,11 +184,13 @@ class Presence(msgspec.Struct, frozen=True, tag="presence", omit_defaults=True):
         online: How many people are here.
         here: Their actor ids, for those who may know names.
         notices: Who came and went since the last message, for those who may know names.
+        arrivals: How many new people came lately, for the host.
     """
 
     online: int
     here: list[str] | None = None
     notices: list[Notice] = []
+    arrivals: Arrivals | None = None
 
 
 class Page(msgspec.Struct, frozen=True, tag="page"):
