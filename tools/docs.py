@@ -30,6 +30,7 @@ from wslive.core.errors import refusals
 from wslive.core.room_view import snapshot
 from wslive.server.access import CODE_LENGTH, CODE_SYMBOLS
 from wslive.server.connection import MAX_PAGE
+from wslive.server.guesses import ANSWER_STEP_S
 from wslive.server.settings import Rate, ServerSettings
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.session import MAX_ERRORS
@@ -146,6 +147,9 @@ def limits() -> Iterator[tuple[str, ...]]:
         "new connections of a server",
         f"{_rate(default.handshake_rate)}; then the handshake is answered with 503",
     )
+    yield "different wrong codes from one network; then `too_fast`, closed with 4005", _rate(default.guess_rate)
+    yield "the same from everywhere", _rate(default.total_guess_rate)
+    yield "after a `hello`, refusals leave at multiples of", f"{ANSWER_STEP_S:g} s"
     yield "deltas of a room under load", f"one every {default.tick_interval_s:g} s"
     yield "presence messages of a room", f"one every {default.presence_interval_s:g} s"
     yield "operations of a resume; more become a snapshot", str(default.max_resume_ops)

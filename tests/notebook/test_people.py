@@ -6,8 +6,9 @@ import wslive
 from tests.notebook.conftest import follow
 from wslive.core.errors import ConnectionEnded, InvalidToken, Muted, UnknownPerson
 from wslive.notebook.participant import Participant
-from wslive.notebook.people import person_id
+from wslive.notebook.people import People, person_id
 from wslive.notebook.room import HostRoom
+from wslive.wire.messages import Arrivals
 
 
 @pytest.fixture
@@ -81,3 +82,17 @@ def test_neither_representation_nor_saved_page_has_a_name(room: HostRoom, me: Pa
     assert "Ada" not in repr(room.people)
     assert "Ada" not in room.people.saved_html()
     assert "1 person" in room.people.saved_html()
+
+
+def test_the_host_is_told_how_many_new_people_came(room: HostRoom, me: Participant) -> None:
+    heard = threading.Event()
+
+    @room.people.on_change
+    def note(people: People) -> None:
+        if people.arrivals.last_minute == 2:
+            heard.set()
+
+    wslive.join(room.link, name="Bo")
+    assert heard.wait(30)
+    assert room.people.arrivals == Arrivals(2, 1, 2)
+    assert me.people.arrivals == Arrivals()

@@ -2,6 +2,7 @@
 // No import; the views of the activities are handed in.
 
 const CONFIRM_WITHIN_MS = 4_000;
+const MANY_ARRIVALS = 20; // in a minute
 
 /** Draw `about.part`; returns a function that ends it. */
 export function draw(context) {
@@ -74,9 +75,10 @@ function peoplePart({ live, el, lib }) {
   let open = false; // the notebook is on the beamer: names wait behind a counter
   const counter = h("button.wslive-button.wslive-counter", { type: "button", onclick: () => ((open = !open), redraw()) });
   const names = h("ul.wslive-people");
+  const flood = h("p.wslive-arrivals", { role: "status" });
   const few = h("p.wslive-empty", {}, "Nobody has joined yet.");
   const alert = h("p.wslive-problem", { role: "alert" });
-  const root = h("section.wslive-people-box", { "aria-label": "People" }, counter, few, names, alert);
+  const root = h("section.wslive-people-box", { "aria-label": "People" }, counter, flood, few, names, alert);
   el.append(root);
 
   function host(kind, body) {
@@ -111,6 +113,11 @@ function peoplePart({ live, el, lib }) {
     const here = new Set(live.presence.here ?? []);
     text(counter, `${open ? "▾" : "▸"} ${lib.count(people.count, "person", "people")} · ${live.presence.online} here`);
     attr(counter, { "aria-expanded": String(open) });
+    const { last_minute = 0, networks = 0 } = live.presence.arrivals ?? {};
+    // Fewer come all the time; so many are either the hall or somebody's script, which only the host can tell.
+    const isMany = last_minute >= MANY_ARRIVALS;
+    text(flood, isMany ? `${last_minute} new people in the last minute, from ${lib.count(networks, "network")}` : "");
+    show(flood, isMany);
     const shown = open ? Object.entries(people.names ?? {}) : [];
     lib.list(names, shown, ([id]) => id, row, (item, [id, person]) => {
       // Told to the host alone: this one is known by a connection, and may have come several times.

@@ -14,6 +14,7 @@ from wslive.notebook.calls import HasAio, blocking
 from wslive.notebook.live import TIMEOUT_S, count
 from wslive.notebook.saved import note_html
 from wslive.notebook.shown import Shown
+from wslive.wire.messages import Arrivals
 
 if TYPE_CHECKING:
     from wslive.notebook.live import Live
@@ -80,6 +81,16 @@ class People(Shown, HasAio):
         """How many are connected now."""
         return self.live.online
 
+    @property
+    def arrivals(self) -> Arrivals:
+        """How many new people came in the last minute, and from how many networks: told to the host alone.
+
+        One person with a script can come in many times, and a full hall comes in at once from one network; the server
+        cannot tell these apart and lets both in. Whoever sees the hall can: see `lock` and `remove`.
+        """
+        presence = self.live.connection.presence
+        return Arrivals() if presence is None or presence.arrivals is None else presence.arrivals
+
     def on_change(self, call: CallT) -> CallT:
         """Call a function with these people now and when somebody comes, goes or changes; a decorator."""
         name = f"people {call.__module__}.{call.__qualname__}"
@@ -139,7 +150,8 @@ class People(Shown, HasAio):
 
     def _version(self) -> object:
         people = self.live.connection.replica.view["people"]
-        return people["count"], tuple(map(id, people.get("names", {}).values())), self.live.online, tuple(self._here())
+        names = tuple(map(id, people.get("names", {}).values()))
+        return people["count"], names, self.live.online, tuple(self._here()), self.arrivals
 
 
 def person_id(names: View, person: Person | str) -> str:

@@ -258,13 +258,15 @@ class Fanout:
     def _send_presence(self, room: Room) -> None:
         self._presence_timer = None
         self._last_presence_s = self._loop.time()
-        self._send_presence_to(self.members, room)
+        self._send_presence_to(self.members, room, with_notices=True)
         self._notices = []
 
     def _tell_hosts(self, room: Room) -> None:
-        self._send_presence_to([member for member in self.members if member.who.role is Role.HOST], room)
+        self._send_presence_to(
+            [member for member in self.members if member.who.role is Role.HOST], room, with_notices=False
+        )
 
-    def _send_presence_to(self, members: Iterable[Member], room: Room) -> None:
+    def _send_presence_to(self, members: Iterable[Member], room: Room, *, with_notices: bool) -> None:
         self._told_arrivals = self.arrivals.now(self._loop.time())
         frames: dict[tuple[bool, bool], bytes] = {}
         for member in members:
@@ -273,7 +275,7 @@ class Fanout:
                 continue
             told = self._may_know_names(room, member.who), member.who.role is Role.HOST
             if told not in frames:
-                frames[told] = text_frame(encode(self._presence_for(room, member.who, with_notices=True)))
+                frames[told] = text_frame(encode(self._presence_for(room, member.who, with_notices=with_notices)))
             member.outbox.post(frames[told])
 
     def _presence_for(self, room: Room, who: Who, *, with_notices: bool) -> messages.Presence:

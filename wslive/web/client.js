@@ -29,7 +29,7 @@ class Connection {
     this.reason = "";
     this.code = null;
     this.awaySince = null;
-    this.presence = { online: 0, here: null, notices: [] };
+    this.presence = { online: 0, here: null, notices: [], arrivals: null };
     this.asked = new Map();
     this.subscribers = new Set();
     this.tries = 0;
@@ -240,10 +240,10 @@ class Connection {
     this.settle();
   }
 
-  on_presence({ online, here = null, notices = [] }) {
+  on_presence({ online, here = null, notices = [], arrivals = null }) {
     // A notice stands after what was said until now: the clocks of phones are no measure.
     const now = notices.map((notice) => ({ ...notice, after: this.position.offset, at_ms: Date.now() }));
-    this.presence = { online, here, notices: [...this.presence.notices, ...now].slice(-KEPT_NOTICES) };
+    this.presence = { online, here, arrivals, notices: [...this.presence.notices, ...now].slice(-KEPT_NOTICES) };
     this.changed();
   }
 
