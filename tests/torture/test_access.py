@@ -85,7 +85,8 @@ def test_every_command_has_its_row():
 @asynccontextmanager
 async def opened(log: Any = None, extensions: Sequence[Extension] = (), **settings: Any) -> AsyncIterator[Hall]:
     """A room on a server with unhurried rates."""
-    rates = dict.fromkeys(("vote_rate", "line_rate", "name_rate", "read_rate", "host_rate"), UNHURRIED)
+    of = ("vote_rate", "line_rate", "name_rate", "read_rate", "host_rate", "handshake_rate")
+    rates = dict.fromkeys(of, UNHURRIED)
     kept: EventLog = log or MemoryLog()
     server = Server(ServerSettings(port=0, **{**rates, **settings}), kept, extensions)
     await server.start()
