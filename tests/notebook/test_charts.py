@@ -76,3 +76,12 @@ def test_a_figure_or_its_dictionary_will_do() -> None:
 def test_what_is_saved_of_a_chart_says_that_it_was_live(room: HostRoom) -> None:
     assert "votes over time" not in room.presence().saved_html()
     assert "run the cell" in room.presence().saved_html()
+
+
+def test_a_legend_shows_options_as_they_are_and_no_markup(room: HostRoom, me: Participant) -> None:
+    poll = room.poll("Which?", ['<a href="https://elsewhere.example">this one</a>', "$n^2$ & <b>b</b>"])
+    names = [trace["name"] for trace in room.votes_over_time(poll).figure["data"]]
+    assert names == [
+        '&lt;a href="https://elsewhere.example"&gt;this one&lt;/a&gt;',
+        "n² &amp; &lt;b&gt;b&lt;/b&gt;",
+    ]

@@ -1,4 +1,7 @@
+import csv
+import io
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -64,3 +67,32 @@ def test_a_backend_that_is_not_installed_says_how_to_get_it(monkeypatch: pytest.
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(ImportError, match="pip install polars"):
         frames.check_backend("polars")
+
+
+FORMULAS = ["=1+1", "+A1", "-2+3", "@SUM(A1)", "＝1+1", "＋1+1", "－1", "＠x", "=cmd|' /C calc'!A0"]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_a_cell_that_begins_like_a_formula_begins_with_an_apostrophe(text: str) -> None:
+    table = frames.votes([("p_a", "o1", 1, 1000)], {"o1": text}, frames.CSV, {"p_a": {"name": text}})
+    rows = list(csv.reader(io.StringIO(table)))
+    assert rows == [
+        ["participant", "name", "choice", "round", "cast_at"],
+        ["p_a", f"'{text}", f"'{text}", "1", "1970-01-01T00:00:01.000+00:00"],
+    ]
+
+
+@pytest.mark.parametrize("text", ["-1", "+5", "-2.5", "-2,5", "merge", "a=b", "'quoted'", 'say "no"', "a;b,c", "Łódź"])
+def test_all_other_cells_are_what_they_were(text: str) -> None:
+    table = frames.votes([("p_a", "o1", 1, 1000)], {"o1": text}, frames.CSV, None)
+    assert list(csv.reader(io.StringIO(table)))[1][1] == text
+
+
+def test_what_is_missing_is_an_empty_cell() -> None:
+    table = frames.votes([("p_a", None, 1, 1000)], OPTIONS, frames.CSV, {})
+    assert list(csv.reader(io.StringIO(table)))[1] == ["p_a", "", "", "1", "1970-01-01T00:00:01.000+00:00"]
+
+
+def test_a_file_says_that_it_is_utf_8(tmp_path: Path) -> None:
+    path = frames.write_csv(tmp_path / "votes.csv", "a\r\n")
+    assert path.read_bytes() == b"\xef\xbb\xbfa\r\n"

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -168,3 +169,19 @@ def test_options_may_be_numbers_and_how_many_to_choose_is_kept(room: HostRoom) -
     assert two["max_choices"] == 2
     assert opening("Which?", OPTIONS, True, "live", True, None)["max_choices"] == 3
     assert opening("Which?", OPTIONS, False, "live", True, None)["max_choices"] == 1
+
+
+def test_ballots_go_to_a_file_for_a_spreadsheet(server: str, tmp_path: Path) -> None:
+    room = wslive.host("Sorting 101")
+    poll = room.poll("Which?", ["=1+1", "merge"])
+    me = wslive.join(room.link, name="@Ada")
+    me.vote("=1+1")
+    me.say("+1")
+    follow(room, me)
+    votes = poll.to_csv(tmp_path / "votes.csv", names=True).read_text("utf-8-sig").splitlines()
+    assert votes[0] == '"participant","name","choice","round","cast_at"'
+    assert votes[1].startswith(f'"{me.connection.actor}","\'@Ada","\'=1+1","1","')
+    assert len(poll.to_csv(tmp_path / "all.csv", history=True).read_text("utf-8-sig").splitlines()) == 2
+    lines = room.chat.to_csv(tmp_path / "lines.csv").read_text("utf-8-sig").splitlines()
+    assert ',"\'@Ada","\'+1","' in lines[1]
+    assert '"\'@Ada"' in room.people.to_csv(tmp_path / "people.csv").read_text("utf-8-sig")

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from wslive.activities.poll.chart import escape
+from wslive.core.math import flatten
 from wslive.core.view import View
 from wslive.notebook.saved import note_html
 from wslive.notebook.shown import Shown
@@ -92,7 +94,7 @@ def votes_over_time(poll: Question) -> Make:
                 times, counts = [_iso(cast[0][0]), *times, _iso(cast[-1][0])], [0, *counts, len(times)]
             line = {"shape": "hv", "width": 2.5}
             traces.append(
-                {"type": "scatter", "mode": "lines", "name": option["text"], "x": times, "y": counts, "line": line}
+                {"type": "scatter", "mode": "lines", "name": _label(option), "x": times, "y": counts, "line": line}
             )
         return _figure(traces, "Votes over time", "votes", showlegend=True)
 
@@ -138,6 +140,11 @@ def presence() -> Make:
         return _figure([trace], "People here", "people")
 
     return make
+
+
+def _label(option: View) -> str:
+    """An option's text as Plotly shows it: its legend would take some tags for markup."""
+    return escape(flatten(option.get("math"), option["text"]))
 
 
 def _figure(data: list[dict[str, Any]], title: str, unit: str, *, showlegend: bool = False) -> dict[str, Any]:

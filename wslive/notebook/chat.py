@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wslive.core.view import View
@@ -77,6 +78,20 @@ class Chat(Shown, HasAio):
             NotConnected: Older lines could not be fetched.
         """
         await asyncio.to_thread(frames.check_backend, backend)
+        return await asyncio.to_thread(frames.lines_frame, await self._all_lines(), backend)
+
+    @blocking
+    async def to_csv(self, path: str | Path, *, timeout_s: float = TIMEOUT_S) -> Path:
+        """Write the rows of `to_frame` to a file for a spreadsheet; lines that it would take for formulas are not.
+
+        Raises:
+            OSError: The file cannot be written.
+            NotConnected: Older lines could not be fetched.
+        """
+        text = frames.lines_frame(await self._all_lines(), frames.CSV)
+        return await asyncio.to_thread(frames.write_csv, path, text)
+
+    async def _all_lines(self) -> list[View]:
         lines = list(self._of()["lines"].values())
         more = self._of()["history"]["more"]
         lines.sort(key=lambda line: int(line["id"]))
@@ -85,7 +100,7 @@ class Chat(Shown, HasAio):
             page = await self.live.connection.older(self.id, before, _PAGE_LINES)
             lines[:0] = page
             more = len(page) == _PAGE_LINES
-        return await asyncio.to_thread(frames.lines_frame, lines, backend)
+        return lines
 
     def __iter__(self) -> Iterator[Line]:
         """The latest lines, oldest first."""

@@ -1,10 +1,14 @@
-"""Ballots, people and chat lines as data frames of the kind that was asked for."""
+"""Ballots, people and chat lines as data frames of the kind that was asked for, or as CSV for a spreadsheet."""
 
 from __future__ import annotations
 
+import csv
+import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 import narwhals as nw
@@ -12,6 +16,12 @@ import narwhals as nw
 from wslive.core.view import View
 
 BACKENDS = ("pandas", "polars", "pyarrow")
+CSV = "csv"
+"""In place of a backend: a text."""
+
+_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+"""How a cell begins that a spreadsheet may take for a formula, the wide ones where it was set up for East Asia."""
+_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 
 Row = tuple[str, str | None, int, int]
 """Participant, option id (None: retracted), round, milliseconds since 1970."""
@@ -79,6 +89,8 @@ def frame(
     ordered: Mapping[str, Sequence[str]] | None = None,
 ) -> Any:
     """A frame of plain columns; those in `ordered` become ordered categories with all the values given there."""
+    if backend == CSV:
+        return _csv(columns)
     made = nw.from_dict(columns, schema, backend=cast(Any, backend))
     native = made.to_native()
     for column, categories in (ordered or {}).items():
@@ -96,6 +108,33 @@ def _ordered(native: Any, column: str, categories: list[str], backend: str) -> A
         return native.set_column(native.schema.get_field_index(column), column, array)
     made = nw.from_native(native)
     return made.with_columns(nw.col(column).cast(nw.Enum(categories))).to_native()
+
+
+def _csv(columns: Mapping[str, Sequence[Any]]) -> str:
+    """A table that spreadsheets read. Texts of people that begin like a formula begin with an apostrophe."""
+    written = io.StringIO()
+    # Everything in quotes: a semicolon in a text would begin a new cell where that is what separates them.
+    table = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+    table.writerow(columns)
+    table.writerows(map(_cells, zip(*columns.values(), strict=True)))
+    return written.getvalue()
+
+
+def _cells(row: Iterable[Any]) -> list[Any]:
+    return [value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else _inert(value) for value in row]
+
+
+def _inert(value: Any) -> Any:
+    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
+
+
+def write_csv(path: str | Path, text: str) -> Path:
+    """Write a table with the mark by which spreadsheets know UTF-8; returns where."""
+    target = Path(path)
+    target.write_text(text, encoding="utf-8-sig", newline="")
+    return target
 
 
 def _time(at_ms: int) -> datetime:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wslive.core.errors import UnknownPerson
@@ -104,9 +105,19 @@ class People(Shown, HasAio):
             ImportError: The backend is not installed; the message says how.
         """
         frames.check_backend(backend)
-        return frames.people_frame(
-            self.live.read(lambda view: dict(view["people"].get("names", {}))), self._here(), backend
-        )
+        return self._table(backend)
+
+    def to_csv(self, path: str | Path) -> Path:
+        """Write the rows of `to_frame` to a file for a spreadsheet; names that it would take for formulas are not.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        return frames.write_csv(path, self._table(frames.CSV))
+
+    def _table(self, backend: str) -> Any:
+        names = self.live.read(lambda view: dict(view["people"].get("names", {})))
+        return frames.people_frame(names, self._here(), backend)
 
     def __iter__(self) -> Iterator[Person]:
         here = set(self._here())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
@@ -107,6 +108,22 @@ class Poll(Question):
         """
         # Beside the loop: importing pandas takes a second, in which the connection would stand still.
         await asyncio.to_thread(frames.check_backend, backend)
+        return await self._table(backend, history, names, timeout_s)
+
+    @blocking
+    async def to_csv(
+        self, path: str | Path, *, history: bool = False, names: bool = False, timeout_s: float = TIMEOUT_S
+    ) -> Path:
+        """Write the rows of `to_frame` to a file for a spreadsheet; texts that it would take for formulas are not.
+
+        Raises:
+            OSError: The file cannot be written.
+            NotConnected: The history could not be fetched.
+        """
+        text = await self._table(frames.CSV, history, names, timeout_s)
+        return await asyncio.to_thread(frames.write_csv, path, text)
+
+    async def _table(self, backend: str, history: bool, names: bool, timeout_s: float) -> Any:
         view = self._of(self.live.connection.replica.view)
         options = {o["id"]: o["text"] for o in view["definition"]["options"]}
         if history:
