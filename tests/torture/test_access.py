@@ -307,10 +307,10 @@ ROUTES: dict[str, tuple[str, dict[str, dict[str, int]]]] = {
     "/api/audience": ("/api/audience", {"POST": {"the hosting token": 200}}),
     "/api/rooms/CODE/events": ("/api/rooms/{code}/events", {"GET": {"the host key": 200}}),
     r"/socket\.io/socket\.io(?:\.min)?\.js": ("/socket.io/socket.io.js", {"GET": {EVERYBODY: 404}}),  # no copy here
-    # Another version of the protocol: whoever may connect is told so.
+    # Another version of the protocol: whoever may connect is told so, by whatever method.
     r"/socket\.io/": (
         "/socket.io/?EIO=2",
-        {"GET": {EVERYBODY: 400}, "POST": {EVERYBODY: 400}, "OPTIONS": {EVERYBODY: 204}},
+        {method: {EVERYBODY: 204 if method == "OPTIONS" else 400} for method in METHODS},
     ),
     "/api/rooms/CODE": ("/api/rooms/{code}", {"DELETE": {"the host key": 200}}),
 }
