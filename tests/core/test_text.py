@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wslive.core.errors import EmptyText, TextTooLong
-from wslive.core.text import clean
+from wslive.core.errors import EmptyText, HostsName, TextTooLong
+from wslive.core.text import clean, clean_name
 
 
 def cleaned(text: str, max_chars: int = 10_000) -> str:
@@ -63,3 +63,31 @@ def test_cleaning_is_done_once_and_for_all(text: str) -> None:
 def test_what_is_no_text_is_told() -> None:
     with pytest.raises(TypeError, match=r"The name is a text, not None\."):
         clean(None, max_chars=5, what="The name")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Host",
+        "host",
+        " HOST ",
+        "H o s t",
+        "★ Host ★",
+        "Hоst",
+        "Ηost",
+        "Ｈｏｓｔ",
+        "H\u200bost",
+        "Ho\u0301st",
+        "H0st",
+        "Hosт",
+        "ℍ𝕠𝕤𝕥",
+    ],
+)
+def test_a_name_that_reads_as_the_host_s_is_refused(name: str):
+    with pytest.raises(HostsName):
+        clean_name(name)
+
+
+@pytest.mark.parametrize("name", ["Ada", "Hostess", "Hosta", "Ghost", "Ada (not the host)", "Ho", "Horst", "Host 2"])
+def test_other_names_are_taken(name: str):
+    assert clean_name(name) == name

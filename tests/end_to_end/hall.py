@@ -80,12 +80,19 @@ class Hall:
         self._wires: list[Wire] = []
         self._port = 0
         self.start()
-        made = self.run(
-            fetch_json(self.url, "/api/rooms", method="POST", body={"title": title}, bearer=self._server.hosting_token)
-        )
+        made = self._made(title)
         self.code: str = made["code"]
         self.host_key: str = made["host_key"]
         self.host = self.connect(role=Role.HOST, token=self.host_key)
+
+    def _made(self, title: str) -> Any:
+        return self.run(
+            fetch_json(self.url, "/api/rooms", method="POST", body={"title": title}, bearer=self._server.hosting_token)
+        )
+
+    def make_room(self, title: str) -> str:
+        """Make another room on this server; returns its code."""
+        return str(self._made(title)["code"])
 
     def run(self, coroutine: Any) -> Any:
         """Run a coroutine where the server runs."""

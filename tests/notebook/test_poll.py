@@ -176,12 +176,12 @@ def test_ballots_go_to_a_file_for_a_spreadsheet(server: str, tmp_path: Path) -> 
     poll = room.poll("Which?", ["=1+1", "merge"])
     me = wslive.join(room.link, name="@Ada")
     me.vote("=1+1")
-    me.say("+1")
+    me.say("+A1")
     follow(room, me)
     votes = poll.to_csv(tmp_path / "votes.csv", names=True).read_text("utf-8-sig").splitlines()
     assert votes[0] == '"participant","name","choice","round","cast_at"'
     assert votes[1].startswith(f'"{me.connection.actor}","\'@Ada","\'=1+1","1","')
     assert len(poll.to_csv(tmp_path / "all.csv", history=True).read_text("utf-8-sig").splitlines()) == 2
     lines = room.chat.to_csv(tmp_path / "lines.csv").read_text("utf-8-sig").splitlines()
-    assert ',"\'@Ada","\'+1","' in lines[1]
+    assert ',"\'@Ada","\'+A1","' in lines[1]
     assert '"\'@Ada"' in room.people.to_csv(tmp_path / "people.csv").read_text("utf-8-sig")

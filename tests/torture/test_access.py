@@ -49,6 +49,7 @@ RIGHTS: dict[tuple[str, str], tuple[str, Body]] = {
     (ROOM, "open_activity"): ("h", lambda ids: {"kind": "poll", "body": {"question": "Q?", "options": ["a", "b"]}}),
     (ROOM, "join"): ("", lambda ids: {"name": "Twice"}),
     (ROOM, "open_room"): ("", lambda ids: {"title": "Mine"}),
+    (ROOM, "erase_person"): ("", lambda ids: {"person": ids["bob"]}),
     ("poll", "cast_vote"): ("p", lambda ids: {"round": 1, "options": ["o1"]}),
     ("poll", "retract_vote"): ("p", lambda ids: {"round": 1}),
     ("poll", "edit"): ("h", lambda ids: {"question": "Which?", "options": ["a", "b"]}),
@@ -306,6 +307,10 @@ ROUTES: dict[str, tuple[str, dict[str, dict[str, int]]]] = {
     "/api/rooms": ("/api/rooms", {"POST": {"the hosting token": 201}}),
     "/api/audience": ("/api/audience", {"POST": {"the hosting token": 200}}),
     "/api/rooms/CODE/events": ("/api/rooms/{code}/events", {"GET": {"the host key": 200}}),
+    "/api/rooms/CODE/people/PERSON": (
+        "/api/rooms/{code}/people/p_nobody",
+        {"DELETE": {"the host key": 400}},  # nobody of that id
+    ),
     r"/socket\.io/socket\.io(?:\.min)?\.js": ("/socket.io/socket.io.js", {"GET": {EVERYBODY: 404}}),  # no copy here
     # Another version of the protocol: whoever may connect is told so, by whatever method.
     r"/socket\.io/": (
@@ -324,7 +329,12 @@ def patterns(server: Server, *, audience_only: bool) -> set[str]:
     """What the routing table of a server's listener has."""
     application: Any = server._serve(audience_only=audience_only).request_callback
     found = {rule.matcher.regex.pattern.removesuffix("$") for rule in application.wildcard_router.rules}
-    return {p.replace("([A-Za-z0-9-]{1,20})", "CODE").replace("([A-Za-z0-9_./-]+)", "FILE") for p in found}
+    return {
+        p.replace("([A-Za-z0-9-]{1,20})", "CODE")
+        .replace("([A-Za-z0-9_./-]+)", "FILE")
+        .replace("([A-Za-z0-9_-]{1,80})", "PERSON")
+        for p in found
+    }
 
 
 async def bearers(hall: Hall) -> dict[str, str | None]:

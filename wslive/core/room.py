@@ -59,7 +59,7 @@ from wslive.core.room_messages import (
 )
 from wslive.core.room_state import NAMES_SHOWN_UP_TO, ROOM, Registry, Room, Running, spec_of, unknown
 from wslive.core.secrecy import Box, BoxId, BoxKey
-from wslive.core.text import MAX_NAME_CHARS, MAX_TITLE_CHARS, clean
+from wslive.core.text import MAX_TITLE_CHARS, clean, clean_name
 
 __all__ = ["NAMES_SHOWN_UP_TO", "ROOM", "Fact", "Registry", "Room", "Running", "apply", "count", "decide", "replay"]
 
@@ -152,13 +152,13 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
                 raise BadCommand("You are in this room already.")
             if name is None or not name.strip():
                 return Joined(f"Guest {room.joined_ever + 1}", level)
-            return Joined(clean(name, max_chars=MAX_NAME_CHARS, what="The name"), level)
+            return Joined(clean_name(name), level)
         case Rename(name=name, person=person):
             if person is not None and person != context.actor and context.role is not Role.HOST:
                 raise NotAllowed
             target = person or context.actor
             room.person(target)
-            return Renamed(target, clean(name, max_chars=MAX_NAME_CHARS, what="The name"))
+            return Renamed(target, clean_name(name))
         case Mute(person=person, muted=muted):
             room.person(person)
             return PersonMuted(person, muted)

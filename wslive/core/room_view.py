@@ -21,6 +21,7 @@ from wslive.core.activity import HISTORY_ENTRIES, Person
 from wslive.core.errors import UnknownActivity
 from wslive.core.roles import HOST_ACTOR, Level, Role, Who
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
+from wslive.core.text import HOST_NAME
 from wslive.core.view import Audience, Op, Put, Remove, Set, View, under
 
 ROOM_PART = "room"
@@ -164,7 +165,7 @@ def _me(room: Room, who: Who) -> View:
     return {
         "actor": who.actor,
         "role": who.role.value,
-        "name": person.name if person is not None else ("Host" if who.actor == HOST_ACTOR else ""),
+        "name": person.name if person is not None else (HOST_NAME if who.actor == HOST_ACTOR else ""),
         "muted": person is not None and person.muted,
         "activities": own,
     }

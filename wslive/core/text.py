@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from wslive.core.errors import EmptyText, TextTooLong
+from wslive.core.errors import EmptyText, HostsName, TextTooLong
 
 MAX_NAME_CHARS = 40
 MAX_LINE_CHARS = 500
@@ -25,6 +25,38 @@ _KEPT_AS_SPACE = {"\n", "\r", "\t", "\u2028", "\u2029", "\u2800"}  # the last on
 _BLANK = {"\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u3164", "\uffa0"}
 # At most this many combining marks on one character: more only serves to draw over other lines.
 _MAX_MARKS = 4
+
+HOST_NAME = "Host"
+"""Under which the host speaks."""
+
+# Of Cyrillic, Greek, Armenian, Cherokee and Latin, what is taken for a letter of that name at a glance.
+_LOOKS_LIKE = str.maketrans(
+    {
+        **dict.fromkeys("нһհꮒηɦħ", "h"),
+        **dict.fromkeys("о0οօσｏø", "o"),
+        **dict.fromkeys("ѕ5$ꜱʂ", "s"),
+        **dict.fromkeys("тτ7+†ƭţꭲŧ", "t"),
+    }
+)
+
+
+def clean_name(text: str) -> str:
+    """A person's name, cleaned.
+
+    Raises:
+        EmptyText · TextTooLong: As for `clean`.
+        HostsName: It reads as the name under which the host speaks.
+    """
+    name = clean(text, max_chars=MAX_NAME_CHARS, what="The name")
+    if _reads_as_host(name):
+        raise HostsName
+    return name
+
+
+def _reads_as_host(name: str) -> bool:
+    """Whether only letters that look alike, case and ornaments tell a name from the host's."""
+    folded = unicodedata.normalize("NFKD", name).casefold().translate(_LOOKS_LIKE)
+    return "".join(char for char in folded if char.isalnum()) == HOST_NAME.casefold()
 
 
 def clean(text: str, *, max_chars: int, what: str) -> str:

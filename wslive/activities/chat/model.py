@@ -34,7 +34,7 @@ from wslive.core.activity import (
 )
 from wslive.core.errors import BadCommand, ChatOff, ChatPaused, Muted, UnknownLine
 from wslive.core.roles import HOST_ACTOR, HOSTS, SPEAKERS, Role, Who
-from wslive.core.text import MAX_LINE_CHARS, clean
+from wslive.core.text import HOST_NAME, MAX_LINE_CHARS, clean
 from wslive.core.view import Audience, Keyed, Op, Put, Remove, Set, View
 
 OWN_LINES = 50
@@ -330,7 +330,7 @@ def _line(line: Line, audience: str, people: People) -> View:
     view: View = {
         "id": line.id,
         "by": line.by,
-        "name": person.name if person is not None else "Host",
+        "name": person.name if person is not None else HOST_NAME,
         "host": line.by == HOST_ACTOR,
         "text": line.text,
         "at_ms": line.at_ms,
