@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wslive.core.errors import EmptyText, HostsName, TextTooLong
+from wslive.core.errors import EmptyText, NotAllowed, TextTooLong
 from wslive.core.text import clean, clean_name
 
 
@@ -84,7 +84,7 @@ def test_what_is_no_text_is_told() -> None:
     ],
 )
 def test_a_name_that_reads_as_the_host_s_is_refused(name: str):
-    with pytest.raises(HostsName):
+    with pytest.raises(NotAllowed, match="the host's"):
         clean_name(name)
 
 

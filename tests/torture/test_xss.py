@@ -23,7 +23,7 @@ from tests.end_to_end.lab import Lab
 from tests.torture.figures import Figures, Form
 from wslive.client.background import Background
 from wslive.client.connection import Connection
-from wslive.core.errors import HostsName
+from wslive.core.errors import NotAllowed
 from wslive.core.text import MAX_NAME_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, MAX_TITLE_CHARS, clean
 from wslive.server.settings import Rate
 
@@ -253,7 +253,7 @@ def test_as_a_title_on_the_join_page(hall: Hall, new_page: Pages, form: Form, fi
 
 def test_names_that_look_like_the_hosts(hall: Hall, new_page: Pages) -> None:
     for name in ("Host", "H\u043est", "★ host ★", "Ho\u200bst"):
-        with pytest.raises(HostsName):
+        with pytest.raises(NotAllowed, match="the host's"):
             hall.join(name)
     (eve,) = hall.join("Host of hosts")
     eve.say("I am the host")

@@ -6,7 +6,7 @@ WsliveError
 │   ├── NotAllowed               the role may not do this
 │   ├── WrongHostKey · HostingNotAllowed · InvalidToken · Removed
 │   ├── UnknownActivity · UnknownCommand · BadCommand
-│   ├── EmptyText · TextTooLong · HostsName
+│   ├── EmptyText · TextTooLong
 │   ├── PollClosed · QuestionChanged · UnknownOption · TooFewOptions · TooManyOptions
 │   │   TooManyChoices · NoChoice · DuplicateOption · AlreadyVoted · NothingToRetract
 │   │   PollHasBallots · PollExists · PollAlreadyOpen · SecretPollClosed · BallotsLost
@@ -138,13 +138,6 @@ class TextTooLong(Refused):
 
     code = "text_too_long"
     sentence = "The text is too long."
-
-
-class HostsName(Refused):
-    """A name that reads as the host's."""
-
-    code = "hosts_name"
-    sentence = "That name is the host's. Choose another one."
 
 
 class PollClosed(Refused):

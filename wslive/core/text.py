@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from wslive.core.errors import EmptyText, HostsName, TextTooLong
+from wslive.core.errors import EmptyText, NotAllowed, TextTooLong
 
 MAX_NAME_CHARS = 40
 MAX_LINE_CHARS = 500
@@ -45,11 +45,11 @@ def clean_name(text: str) -> str:
 
     Raises:
         EmptyText · TextTooLong: As for `clean`.
-        HostsName: It reads as the name under which the host speaks.
+        NotAllowed: It reads as the name under which the host speaks.
     """
     name = clean(text, max_chars=MAX_NAME_CHARS, what="The name")
     if _reads_as_host(name):
-        raise HostsName
+        raise NotAllowed("That name is the host's. Choose another one.")
     return name
 
 
