@@ -1,11 +1,16 @@
 """Who gets what from a Jupyter Server with wslive in it: each cell of the table, before and after people are let in."""
 
+import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tornado.web import RequestHandler
 
 from tests.end_to_end.jupyter import JupyterServer
+from wslive.extension.handlers import routes
+from wslive.extension.mount import Mount
 
 PROXIED = "--ServerApp.allow_remote_access=True"
 """As behind a proxy: others may reach this Jupyter by names that it does not know."""
@@ -51,6 +56,7 @@ PAGES = {
     # The calls of hosts ask for the hosting token or a host key, not for a login.
     "wslive/api/server": (403, 403, 403),
     "wslive/api/rooms/OPEN/events": (403, 403, 403),
+    "wslive/api/rooms/OPEN/invitations": (403, 403, 403),
     # Jupyter itself: as without wslive.
     "api/status": (403, 403, 200),
     "api/contents": (403, 403, 200),
@@ -62,10 +68,20 @@ WRITES = {
     ("POST", "wslive/api/rooms"): (403, 403, 403),
     ("POST", "wslive/api/audience"): (403, 403, 403),
     ("DELETE", "wslive/api/rooms/OPEN"): (403, 403, 403),
+    ("DELETE", "wslive/api/rooms/OPEN/people/p_nobody"): (403, 403, 403),
     ("POST", "api/kernels"): (403, 403, None),
     ("POST", "api/terminals"): (403, 403, None),
 }
 ORIGINS = {"none": None, "same": "http://127.0.0.1:{port}", "foreign": "https://elsewhere.example", "null": "null"}
+
+
+def test_every_route_and_method_of_the_extension_has_its_row() -> None:
+    rows = [("GET", path) for path in PAGES] + list(WRITES) + [("GET", "wslive/ws")]
+    for pattern, handler, _ in routes(Mount("/wslive", logging.getLogger("tests.requests"))):
+        for method in handler.SUPPORTED_METHODS:
+            if getattr(handler, method.lower()) is RequestHandler._unimplemented_method:
+                continue
+            assert any(m == method and re.fullmatch(pattern, f"/{path}") for m, path in rows), f"{method} {pattern}"
 
 
 def plain(path: str, status: int) -> int:

@@ -351,3 +351,78 @@ async def test_a_room_that_ends_while_somebody_comes_in_is_told_to_a_stranger_li
         await eve.send({"type": "hello", "room": hall.code, "name": "Eve"})
         await eve.since_now()
     assert await eve.closed() == (CloseCode.ROOM_UNAVAILABLE, RoomUnavailable.sentence)
+
+
+# ── invitations ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def invitation(hall: Hall, number: int = 1, room: str = "") -> str:
+    return hall.server.context.door.signer.invitation(room or hall.room, number)
+
+
+async def test_an_invitation_makes_one_person_however_often_the_hello_is_sent(hall: Hall):
+    paper = invitation(hall)
+    first = await hall.join("Ada", invitation=paper, ref=REF)
+    again = await hall.join("Ada", invitation=paper.lower(), ref=REF)
+    assert again.welcome["actor"] == first.welcome["actor"]
+    answer = await refused(hall, name="Eve", invitation=paper, ref="another-ref-that-nobody-guesses")
+    assert answer[0] == "not_allowed"
+    assert "has been used already" in answer[1]
+    host = await hall.host()
+    assert [person["level"] for person in host.view["people"]["names"].values()] == [2]
+
+
+async def test_ten_who_come_at_once_with_one_invitation_are_one_person(open_hall: OpenHall):
+    log = FaultyLog(MemoryLog())
+    hall = await open_hall(log)
+    paper = invitation(hall)
+    with log.held("append") as reached:
+        people = [await hall.connect() for _ in range(10)]
+        for i, person in enumerate(people):
+            hello = {"type": "hello", "room": hall.code, "ref": f"a-ref-of-its-own-{i}", "invitation": paper}
+            await person.send(hello)
+        await reached()
+    answers = [await person.next("welcome", "refused") for person in people]
+    assert [answer["type"] for answer in answers].count("welcome") == 1
+    assert (await hall.host()).view["people"]["count"] == 1
+
+
+async def test_an_invitation_opens_a_locked_room_but_no_full_or_ended_one(open_hall: OpenHall):
+    hall = await open_hall(max_participants=1)
+    host = await hall.host()
+    await host.done(0, "lock", {"locked": True})
+    await hall.join("Ada", invitation=invitation(hall))
+    assert (await refused(hall, invitation=invitation(hall, 2))) == UNAVAILABLE
+    await host.done(0, "end_room")
+    assert (await refused(hall, invitation=invitation(hall, 3))) == UNAVAILABLE
+
+
+def altered(paper: str) -> str:
+    return paper[:-1] + ("A" if paper[-1] != "A" else "B")
+
+
+@pytest.mark.parametrize("forge", [altered, lambda paper: f"2{paper[1:]}", lambda paper: "x"])
+async def test_a_made_up_invitation_is_told_as_a_wrong_code(forge: Any, hall: Hall):
+    assert (await refused(hall, invitation=forge(invitation(hall)))) == UNAVAILABLE
+
+
+NONE = ["", "1", "1-", "-", "01-ABCDEFGHJK", "1234567-ABCDEFGHJK", "\uff11-ABCDEFGHJK", "1-ключ"]
+
+
+@pytest.mark.parametrize("paper", NONE)
+async def test_what_is_no_invitation_is_none(paper: str, hall: Hall):
+    assert hall.server.context.door.signer.invited_as(hall.room, paper) is None
+
+
+async def test_an_invitation_is_for_one_room(hall: Hall):
+    paper = invitation(hall)
+    await hall.make_room("Another")
+    assert (await refused(hall, invitation=paper)) == UNAVAILABLE
+
+
+async def test_about_tells_a_locked_rooms_title_to_the_invited(hall: Hall):
+    host = await hall.host()
+    await host.done(0, "lock", {"locked": True})
+    assert (await hall.http(f"/r/{hall.code}/about")).code == 404
+    assert (await hall.http(f"/r/{hall.code}/about", bearer="1-ABCDEFGHJK")).code == 404
+    assert (await hall.http(f"/r/{hall.code}/about", bearer=invitation(hall))).code == 200

@@ -307,6 +307,7 @@ ROUTES: dict[str, tuple[str, dict[str, dict[str, int]]]] = {
     "/api/rooms": ("/api/rooms", {"POST": {"the hosting token": 201}}),
     "/api/audience": ("/api/audience", {"POST": {"the hosting token": 200}}),
     "/api/rooms/CODE/events": ("/api/rooms/{code}/events", {"GET": {"the host key": 200}}),
+    "/api/rooms/CODE/invitations": ("/api/rooms/{code}/invitations?count=3", {"GET": {"the host key": 200}}),
     "/api/rooms/CODE/people/PERSON": (
         "/api/rooms/{code}/people/p_nobody",
         {"DELETE": {"the host key": 400}},  # nobody of that id

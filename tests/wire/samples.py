@@ -11,9 +11,9 @@ POSITION = Position("e1", 7, "00ff00ff00ff00ff")
 
 CLIENT: list[tuple[m.ClientMessage, str]] = [
     (
-        m.Hello("K7M2QX", Role.PARTICIPANT, "r1", "Ada", "token", POSITION, ledger=True),
+        m.Hello("K7M2QX", Role.PARTICIPANT, "r1", "Ada", "token", POSITION, ledger=True, invitation="1-ABCDEFGHJK"),
         '{"type":"hello","room":"K7M2QX","ref":"r1","name":"Ada","token":"token",'
-        '"position":{"epoch":"e1","offset":7,"chain":"00ff00ff00ff00ff"},"ledger":true}',
+        '"position":{"epoch":"e1","offset":7,"chain":"00ff00ff00ff00ff"},"ledger":true,"invitation":"1-ABCDEFGHJK"}',
     ),
     (
         m.Command("r1", 3, "cast_vote", msgspec.Raw(b'{"round":1,"options":["o2"]}')),

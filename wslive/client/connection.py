@@ -77,6 +77,7 @@ class Connection:
         role: Role = Role.PARTICIPANT,
         name: str | None = None,
         token: str | None = None,
+        invitation: str | None = None,
         ledger: bool = False,
         on_change: Callable[[], None] | None = None,
         on_status: Callable[[Status], None] | None = None,
@@ -91,6 +92,7 @@ class Connection:
             role: What to be in the room.
             name: For a new participant; the room gives one otherwise.
             token: The token of an earlier connection, or the host key.
+            invitation: One that the host has handed out, for a new participant.
             ledger: Whether the host's program wants single ballots.
             on_change: Called after the view changed, at most once per turn of the loop.
             on_status: Called with each new status.
@@ -108,6 +110,7 @@ class Connection:
         self.away_since: float | None = None
         self.last_error: Exception | None = None
         self._name = name
+        self._invitation = invitation
         self._ledger = ledger
         self._on_change = on_change
         self._on_status = on_status
@@ -292,6 +295,7 @@ class Connection:
             token=self.token,
             position=self.replica.position,
             ledger=self._ledger,
+            invitation=self._invitation if self.token is None else None,
         )
 
     def _take(self, message: messages.ServerMessage) -> None:

@@ -25,6 +25,8 @@ class Level(IntEnum):
     """Whoever has the link, once a connection: nothing is shown that would tell two of them apart from one."""
     TOKEN = 1
     """Whoever shows the same token, which the server signed or the browser keeps."""
+    INVITATION = 2
+    """One person for each invitation that the host has handed out: it lets in once, and into locked rooms too."""
 
 
 HOSTS = frozenset({Role.HOST})

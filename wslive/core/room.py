@@ -30,7 +30,7 @@ from wslive.core.errors import (
     UnknownPerson,
 )
 from wslive.core.events import Event
-from wslive.core.roles import SERVER_ACTOR, Role, Who
+from wslive.core.roles import SERVER_ACTOR, Level, Role, Who
 from wslive.core.room_messages import (
     COMMANDS,
     ERASED_NAME,
@@ -146,7 +146,8 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
             return RoomOpened(clean(title, max_chars=MAX_TITLE_CHARS, what="The title"))
         case Join(name=name, level=level):
             person_before = room.people.get(context.actor)
-            if room.is_locked or (person_before is not None and person_before.removed):
+            is_shut = room.is_locked and level is not Level.INVITATION
+            if is_shut or (person_before is not None and person_before.removed):
                 raise RoomUnavailable
             if person_before is not None:
                 raise BadCommand("You are in this room already.")

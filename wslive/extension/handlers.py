@@ -249,6 +249,12 @@ class PersonHandler(_Api, api.PersonHandler):
     delete = allow_unauthenticated(api.PersonHandler.delete)
 
 
+class InvitationsHandler(_Api, api.InvitationsHandler):
+    """`/api/rooms/CODE/invitations`."""
+
+    get = allow_unauthenticated(api.InvitationsHandler.get)
+
+
 class EventsHandler(_Api, api.EventsHandler):
     """`/api/rooms/CODE/events`."""
 
@@ -334,6 +340,7 @@ def routes(mount: Mount) -> list[Any]:
         (r"/api/audience", AudienceHandler),
         (rf"/api/rooms/{code}", RoomHandler),
         (rf"/api/rooms/{code}/events", EventsHandler),
+        (rf"/api/rooms/{code}/invitations", InvitationsHandler),
         (rf"/api/rooms/{code}/people/([A-Za-z0-9_-]{{1,80}})", PersonHandler),
     ]
     return [(here + path, handler, own) for path, handler in paths]

@@ -231,6 +231,7 @@ async def _rooms(server: str | None) -> list[Hosted]:
 
 async def _join(link_or_code: str, name: str | None) -> Participant:
     server, code = await _where(link_or_code)
+    invitation = link_or_code.strip().partition("#")[2] or None
     if not isinstance(name, str | None):
         raise TypeError(f"The name is a text, not {name!r}.")
     at = local_server.name_of(server)
@@ -238,7 +239,7 @@ async def _join(link_or_code: str, name: str | None) -> Participant:
     place = ("join", at, code, name or "")
 
     def person(token: str | None) -> Callable[[], Participant]:
-        return lambda: Participant(server, code, Role.PARTICIPANT, name=name, token=token)
+        return lambda: Participant(server, code, Role.PARTICIPANT, name=name, token=token, invitation=invitation)
 
     try:
         me = await _enter(place, person(token))

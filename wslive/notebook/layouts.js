@@ -121,7 +121,7 @@ function peoplePart({ live, el, lib }) {
     const shown = open ? Object.entries(people.names ?? {}) : [];
     lib.list(names, shown, ([id]) => id, row, (item, [id, person]) => {
       // Told to the host alone: this one is known by a connection, and may have come several times.
-      text(item.children[1], person.level === 0 ? `${person.name} (L0)` : person.name);
+      text(item.children[1], person.level === undefined ? person.name : `${person.name} (L${person.level})`);
       attr(item, { "data-here": String(here.has(id)), title: here.has(id) ? "here now" : "away" });
       if (item.children[2]) text(item.children[2], person.muted ? "Unmute" : "Mute");
     });

@@ -20,6 +20,7 @@ from wslive.notebook import charts, keys
 from wslive.notebook.calls import blocking
 from wslive.notebook.charts import LiveChart
 from wslive.notebook.chat import HostChat
+from wslive.notebook.invitations import Invitation, Invitations
 from wslive.notebook.live import TIMEOUT_S, HostLive, count, shown_time
 from wslive.notebook.local_server import ServerAt
 from wslive.notebook.people import People, Person, person_id
@@ -129,13 +130,32 @@ class HostRoom(HostLive, Shown):
 
     @blocking
     async def lock(self, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Let nobody new in."""
+        """Let nobody new in, but who has an invitation (see `invitations`)."""
         await self.command(0, "lock", {"locked": True}, timeout_s)
 
     @blocking
     async def unlock(self, *, timeout_s: float = TIMEOUT_S) -> None:
         """Let people in again."""
         await self.command(0, "lock", {"locked": False}, timeout_s)
+
+    @blocking
+    async def invitations(self, count: int, *, timeout_s: float = TIMEOUT_S) -> Invitations:
+        """The first `count` invitations to this room: each lets one person in, once, also while it is locked.
+
+        So whoever hands out one to each person, and locks the room, has one ballot a person. Called again they are the
+        same; a larger number adds some.
+
+        Raises:
+            ValueError: Less than one.
+            BadCommand: More than the room may have people.
+        """
+        if count < 1:
+            raise ValueError(f"One invitation at least, not {count}.")
+        path = f"/api/rooms/{self.code}/invitations?count={count}"
+        found = await fetch_json(self.server, path, bearer=self._host_key, timeout_s=timeout_s)
+        made = [Invitation(i["invitation"], i["used"]) for i in found["invitations"]]
+        title = self.connection.replica.view["room"]["title"]
+        return Invitations(title, self.links[0] if self.links else self.link, made)
 
     @blocking
     async def let_in(self, audience: str = "network", *, timeout_s: float = TIMEOUT_S) -> None:

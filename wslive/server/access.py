@@ -26,6 +26,11 @@ CODE_SYMBOLS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 
 CODE_LENGTH = 6
 
+INVITATION_SYMBOLS = 10
+"""31^10 = 8 · 10^14 for each number."""
+
+_MAX_NUMBER_DIGITS = 6
+
 
 class Claims(msgspec.Struct, frozen=True):
     """What a token says. `expires_at_s` is 0 for tokens that live as long as the room."""
@@ -104,6 +109,24 @@ class Signer:
         """The id of a new participant: the same for a repeated hello, and no one else can compute it."""
         digest = self._mac(msgspec.json.encode(("actor", room, ref)))
         return "p_" + _b64(digest[:9])
+
+    def invitation(self, room: str, number: int) -> str:
+        """One of a room's invitations, e.g. "17-K7M2QXW9PA": nobody else can compute the ten symbols."""
+        value = int.from_bytes(self._mac(msgspec.json.encode(("invitation", room, number))), "big")
+        symbols = ""
+        for _ in range(INVITATION_SYMBOLS):
+            value, digit = divmod(value, len(CODE_SYMBOLS))
+            symbols += CODE_SYMBOLS[digit]
+        return f"{number}-{symbols}"
+
+    def invited_as(self, room: str, invitation: str) -> str | None:
+        """The id of the participant that an invitation makes; None where it is none of this room."""
+        number, _, _ = invitation.strip().partition("-")
+        if not number.isascii() or not number.isdigit() or len(number) > _MAX_NUMBER_DIGITS or number.startswith("0"):
+            return None
+        if not hmac.compare_digest(self.invitation(room, int(number)).encode(), invitation.strip().upper().encode()):
+            return None
+        return "p_" + _b64(self._mac(msgspec.json.encode(("invited", room, int(number))))[:9])
 
     def _mac(self, payload: bytes) -> bytes:
         return hmac.new(self._key, payload, hashlib.sha256).digest()

@@ -21,7 +21,9 @@ import msgspec
 
 from wslive.core.commands import Command
 from wslive.core.errors import (
+    BadCommand,
     InvalidToken,
+    NotAllowed,
     Removed,
     RoomHasEnded,
     RoomUnavailable,
@@ -40,6 +42,8 @@ from wslive.wire.messages import Hello
 _LET_IN_RETRY_S = 5.0
 _MIN_REF_CHARS = 16
 """A shorter ref of a hello is no secret, so no identity is derived from it."""
+_MAX_TRIED_CHARS = 40
+_USED = "This invitation has been used already: each lets one person in, once. Ask the host for another one."
 
 
 class Admission(NamedTuple):
@@ -104,14 +108,17 @@ class Door:
         self._check_guess(code, network)
         return await self._node.find(code)
 
-    async def title(self, code: str, network: Neighbourhood) -> str:
-        """The title of a room that a stranger can come into now; the errors are those of `find`."""
-        live = await self.find(code, network)
-        return await live.task.look(lambda room: self._title(live, room))
+    async def title(self, hello: Hello, network: Neighbourhood) -> str:
+        """The title of a room that a stranger can come into now with this hello; the errors are those of `find`."""
+        live = await self.find(hello.room, network)
+        invitation = hello.invitation
+        is_invited = invitation is not None and self.signer.invited_as(live.record.room, invitation) is not None
+        return await live.task.look(lambda room: self._title(live, room, is_invited))
 
-    def guessed_wrong(self, code: str, network: Neighbourhood) -> None:
+    def guessed_wrong(self, hello: Hello, network: Neighbourhood) -> None:
         """Note that a stranger was told `RoomUnavailable`, whatever the reason."""
-        self.guesses.wrong(network, clean_code(code), time.monotonic())
+        tried = f"{clean_code(hello.room)} {(hello.invitation or '')[:_MAX_TRIED_CHARS]}"
+        self.guesses.wrong(network, tried, time.monotonic())
 
     async def admit(
         self, hello: Hello, ticket: Claims | None, level: Level = Level.TOKEN, network: Neighbourhood = None
@@ -177,8 +184,8 @@ class Door:
         if live is None or not live.fanout.arrivals.knows(network):
             self.guesses.check(network, time.monotonic())
 
-    def _title(self, live: LiveRoom, room: Room) -> str:
-        if room.has_ended or room.is_locked or self._is_full(live, room):
+    def _title(self, live: LiveRoom, room: Room, is_invited: bool) -> str:
+        if room.has_ended or (room.is_locked and not is_invited) or self._is_full(live, room):
             raise RoomUnavailable
         return room.title
 
@@ -189,12 +196,19 @@ class Door:
     async def _enter(self, live: LiveRoom, hello: Hello, level: Level, network: Neighbourhood) -> Who:
         ref = hello.ref if len(hello.ref) >= _MIN_REF_CHARS else secrets.token_urlsafe(18)
         actor = self.signer.actor_for(live.record.room, ref)
+        is_invited = hello.invitation is not None
+        if hello.invitation is not None:
+            invited_as = self.signer.invited_as(live.record.room, hello.invitation)
+            if invited_as is None:
+                raise RoomUnavailable
+            actor, level = invited_as, Level.INVITATION
         who = Who(actor, Role.PARTICIPANT)
 
         def must_join(room: Room) -> bool:
             if room.people.get(actor) is not None:
-                return False  # a hello that was sent again
-            if room.has_ended or room.is_locked or self._is_full(live, room, actor):
+                # A hello that was sent again; whether it is the one that an invitation was used for, the log knows.
+                return is_invited
+            if room.has_ended or (room.is_locked and not is_invited) or self._is_full(live, room, actor):
                 raise RoomUnavailable
             live.joining.add(actor)
             return True
@@ -206,6 +220,10 @@ class Door:
                 live.fanout.arrivals.note(network, asyncio.get_running_loop().time())
         except RoomHasEnded:
             raise RoomUnavailable from None
+        except BadCommand:
+            if is_invited and await live.task.look(lambda room: room.people.get(actor) is not None):
+                raise NotAllowed(_USED) from None
+            raise
         finally:
             # Also where the connection went away between the two.
             live.joining.discard(actor)

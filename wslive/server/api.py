@@ -94,6 +94,29 @@ class PersonHandler(Handler):
         self.finish({"erased": person, "offset": await self.context.node.erase(live, person)})
 
 
+class InvitationsHandler(Handler):
+    """`/api/rooms/CODE/invitations`: what a host hands out, one for each person."""
+
+    async def get(self, code: str) -> None:
+        """With the host key: the first `count` of them, and which have been used."""
+        await self.answered(self._get(code))
+
+    async def _get(self, code: str) -> None:
+        door, most = self.context.door, self.context.settings.max_participants
+        live = await door.hosted(code, self.bearer())
+        count = number(self, "count") or 0
+        if count > most:
+            raise BadCommand(f"A room has at most {most} people, and so many invitations.")
+        room = live.record.room
+        made = [door.signer.invitation(room, i) for i in range(1, count + 1)]
+        used = await live.task.look(
+            lambda state: [state.people.get(door.signer.invited_as(room, text) or "") is not None for text in made]
+        )
+        found = [{"invitation": text, "used": was_used} for text, was_used in zip(made, used, strict=True)]
+        self.set_header("Cache-Control", "no-store")
+        self.finish({"invitations": found})
+
+
 class EventsHandler(Handler):
     """`/api/rooms/CODE/events`: the log as JSON lines."""
 
@@ -106,9 +129,9 @@ class EventsHandler(Handler):
 
     async def _get(self, code: str) -> None:
         live = await self.context.door.hosted(code, self.bearer())
-        activity = self._number("activity")
-        after = self._number("after") or 0
-        left = self._number("limit")
+        activity = number(self, "activity")
+        after = number(self, "after") or 0
+        left = number(self, "limit")
         self.set_header("Content-Type", "application/x-ndjson")
         while left is None or left > 0:
             try:
@@ -133,14 +156,6 @@ class EventsHandler(Handler):
                 return
             await self.flush()
 
-    def _number(self, name: str) -> int | None:
-        text = self.get_query_argument(name, "")
-        if not text:
-            return None
-        if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
-            raise BadCommand(f"{name} has to be a number of up to {_MAX_DIGITS} digits, not {text[:20]!r}.")
-        return int(text)
-
 
 def _line(event: Event) -> bytes:
     fields = {
@@ -153,6 +168,20 @@ def _line(event: Event) -> bytes:
         "body": msgspec.Raw(event.body or b"null"),
     }
     return msgspec.json.encode(fields) + b"\n"
+
+
+def number(handler: Handler, name: str) -> int | None:
+    """A number of the query.
+
+    Raises:
+        BadCommand: It is none.
+    """
+    text = handler.get_query_argument(name, "")
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > _MAX_DIGITS:
+        raise BadCommand(f"{name} has to be a number of up to {_MAX_DIGITS} digits, not {text[:20]!r}.")
+    return int(text)
 
 
 def field(body: bytes, name: str) -> str:

@@ -215,6 +215,7 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
         (r"/api/audience", api.AudienceHandler, own),
         (rf"/api/rooms/{code}", api.RoomHandler, own),
         (rf"/api/rooms/{code}/events", api.EventsHandler, own),
+        (rf"/api/rooms/{code}/invitations", api.InvitationsHandler, own),
         (rf"/api/rooms/{code}/people/([A-Za-z0-9_-]{{1,80}})", api.PersonHandler, own),
     ]
 

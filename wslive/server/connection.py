@@ -168,7 +168,7 @@ class Connection:
                 self._turn_away(hello.ref, refused)
                 return
             if isinstance(refused, RoomUnavailable) and self._ticket is None and hello.token is None:
-                self._door.guessed_wrong(hello.room, self._network)
+                self._door.guessed_wrong(hello, self._network)
             # Whatever was found out on the way must not be told by how long it took.
             loop.call_later(wait_s(asked_at_s, loop.time()), self._turn_away, hello.ref, refused)
 

@@ -202,12 +202,13 @@ class AboutHandler(Handler):
 
     async def _get(self, code: str) -> None:
         door, network = self.context.door, self.context.neighbours.of(self.request)
+        hello = Hello(code, invitation=self.bearer())
         try:
             if self.is_stranger:
-                door.check_stranger(Hello(code), network)
-            title = await door.title(code, network)
+                door.check_stranger(hello, network)
+            title = await door.title(hello, network)
         except RoomUnavailable:
-            door.guessed_wrong(code, network)
+            door.guessed_wrong(hello, network)
             raise
         kept = (
             "The host sees your name, what you write and how you answer. "

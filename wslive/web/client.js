@@ -15,8 +15,8 @@ const WELCOME_WITHIN_MS = 10_000;
 const KEPT_NOTICES = 50;
 
 class Connection {
-  constructor({ wire, urls, room, role = "participant", name = null, token = null, storage = {} }) {
-    Object.assign(this, { wire, urls: [...urls], room, role, name });
+  constructor({ wire, urls, room, role = "participant", name = null, token = null, invitation = null, storage = {} }) {
+    Object.assign(this, { wire, urls: [...urls], room, role, name, invitation });
     this.local = storage.local ?? wire.safeStorage("localStorage");
     this.session = storage.session ?? wire.safeStorage("sessionStorage");
     this.replica = new wire.Replica();
@@ -116,6 +116,7 @@ class Connection {
       hello.ref = this.session.get(this.joiningKey) ?? hello.ref;
       this.session.set(this.joiningKey, hello.ref);
       if (this.name) hello.name = this.name;
+      if (this.invitation) hello.invitation = this.invitation;
     }
   }
 

@@ -19,6 +19,8 @@ const PENCIL = "M4 20l1-4L16.5 4.5l3 3L8 19z";
 
 const cleanCode = (typed) => typed.toUpperCase().replace(/[^\p{L}\p{N}]/gu, "");
 const code = cleanCode(decodeURIComponent(location.pathname.match(/\/r\/([^/]+)\/?$/)?.[1] ?? ""));
+// One that the host has handed out stands behind the #, which browsers send to nobody.
+const invitation = location.hash.match(/^#(\d+-[A-Za-z0-9]+)$/)?.[1] ?? null;
 const storage = wire.safeStorage("localStorage");
 // The phone draws its own bars: plotly.js is fifty times the size of this page.
 const lib = makeLib({ plotly: () => Promise.reject(new Error("not on this page")), chart: () => null });
@@ -27,8 +29,9 @@ const lib = makeLib({ plotly: () => Promise.reject(new Error("not on this page")
 
 /** What the server says of a room before anybody joins: {title, kept}, or {message} where it cannot be joined. */
 async function about(room) {
+  const headers = invitation && room === code ? { Authorization: `Bearer ${invitation}` } : {};
   try {
-    const response = await fetch(new URL(`r/${encodeURIComponent(room)}/about`, BASE));
+    const response = await fetch(new URL(`r/${encodeURIComponent(room)}/about`, BASE), { headers });
     return await response.json();
   } catch {
     return { message: "The server does not answer. Check your connection and try again.", unreachable: true };
@@ -122,10 +125,11 @@ function unreachable(message) {
 
 /** Connect, and show the room once it has let us in. */
 function enter(name, { waiting, refused }) {
-  const live = connect({ wire, urls: [BASE], room: code, role: "participant", name });
+  const live = connect({ wire, urls: [BASE], room: code, role: "participant", name, invitation });
   const watch = () => {
     if (live.status === "live") {
       unsubscribe();
+      if (invitation) history.replaceState(null, "", location.pathname); // used: nobody is to see or share it
       showRoom(live);
     } else if (live.status === "ended") {
       live.close();

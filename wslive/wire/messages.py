@@ -38,6 +38,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
         token: The token of an earlier `welcome`, or a host key (`role` "host").
         position: How far the client's replica has come.
         ledger: True for a host's program that wants single ballots.
+        invitation: One that the host has handed out: it makes one participant, once, also in a locked room.
     """
 
     room: str = ""
@@ -47,6 +48,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
     token: str | None = None
     position: Position | None = None
     ledger: bool = False
+    invitation: str | None = None
 
 
 class Command(msgspec.Struct, frozen=True, tag="command"):
