@@ -5,7 +5,7 @@ import pytest
 
 import wslive
 from tests.notebook.conftest import follow, forget_all
-from wslive.core.errors import ConnectionEnded, NotAllowed, RoomUnavailable
+from wslive.core.errors import BadCommand, ConnectionEnded, NotAllowed, RoomUnavailable
 from wslive.notebook import keys
 from wslive.notebook.invitations import Invitation, Invitations
 from wslive.notebook.room import HostRoom
@@ -49,7 +49,7 @@ def test_who_came_by_one_comes_back_without_it(room: HostRoom) -> None:
 def test_there_is_one_at_least_and_not_more_than_people(room: HostRoom) -> None:
     with pytest.raises(ValueError, match="One invitation at least"):
         room.invitations(0)
-    with pytest.raises(wslive.WsliveError, match="at most 2500 people"):
+    with pytest.raises(BadCommand, match="at most 2500 people"):
         room.invitations(2501)
 
 
