@@ -23,8 +23,8 @@ _FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
 """How a cell begins that a spreadsheet may take for a formula, the wide ones where it was set up for East Asia."""
 _NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 
-Row = tuple[str, str | None, int, int]
-"""Participant, option id (None: retracted), round, milliseconds since 1970."""
+Row = tuple[str | None, str | None, int, int | None]
+"""Participant, option id (None: retracted), round, milliseconds since 1970; neither who nor when of a secret vote."""
 
 TIME = nw.Datetime("ms", "UTC")
 
@@ -56,6 +56,18 @@ def ballot_rows(ballots: Mapping[str, View]) -> list[Row]:
     return sorted(rows, key=lambda row: (row[3], row[0]))
 
 
+def secret_rows(tally: View, options: Sequence[str]) -> list[Row]:
+    """A row per vote of the rounds of a secret poll that were counted, in the order of the options."""
+    rounds = [*tally["earlier"], tally]
+    return [
+        (None, option, number, None)
+        for number, round in enumerate(rounds, 1)
+        if round["counts"] is not None
+        for option in options
+        for _ in range(round["counts"].get(option, 0))
+    ]
+
+
 def history_rows(events: Iterable[View]) -> list[Row]:
     """A row per chosen option of every vote ever cast, and one without an option per retraction."""
     rows: list[Row] = []
@@ -73,11 +85,11 @@ def votes(rows: Sequence[Row], options: Mapping[str, str], backend: str, people:
     columns: dict[str, Any] = {"participant": [row[0] for row in rows]}
     schema: dict[str, Any] = {"participant": nw.String}
     if people is not None:
-        columns["name"] = [people[row[0]]["name"] if row[0] in people else None for row in rows]
+        columns["name"] = [people[row[0]]["name"] if row[0] is not None and row[0] in people else None for row in rows]
         schema["name"] = nw.String
     columns["choice"] = [None if row[1] is None else options.get(row[1]) for row in rows]
     columns["round"] = [row[2] for row in rows]
-    columns["cast_at"] = [_time(row[3]) for row in rows]
+    columns["cast_at"] = [None if row[3] is None else _time(row[3]) for row in rows]
     schema |= {"choice": nw.String, "round": nw.Int64, "cast_at": TIME}
     return frame(columns, schema, backend, {"choice": list(options.values())})
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 RESULTS = ("live", "after_vote", "after_close", "host_only")
+SECRET_RESULTS = ("after_close", "host_only")
 
 
 class Poll(Question):
@@ -27,7 +28,7 @@ class Poll(Question):
     live: HostLive
 
     def tally(self, round: int | None = None) -> dict[str, int]:
-        """Votes by option text, in the order of the options.
+        """Votes by option text, in the order of the options; empty while a secret poll is open.
 
         Args:
             round: Which round, from 1; the latest without it.
@@ -49,7 +50,7 @@ class Poll(Question):
 
     @blocking
     async def reopen(self, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Go on with the voting in the same round; an open poll stays open."""
+        """Go on with the voting in the same round; an open poll stays open. A secret poll goes on in a new round."""
         if not self._status()["open"]:
             await self._do("reopen", {}, timeout_s)
 
@@ -100,9 +101,11 @@ class Poll(Question):
 
         Returns:
             Columns `participant` (an id), `name` (if asked for), `choice` (ordered categories, options without votes
-            included), `round`, `cast_at` (UTC).
+            included), `round`, `cast_at` (UTC). Of a secret poll the rounds that are over: a row per vote, ordered by
+            option, without `participant` and `cast_at`.
 
         Raises:
+            ValueError: `history` or `names` of a secret poll.
             ImportError: The backend is not installed; the message says how.
             NotConnected: The history could not be fetched.
         """
@@ -126,7 +129,11 @@ class Poll(Question):
     async def _table(self, backend: str, history: bool, names: bool, timeout_s: float) -> Any:
         view = self._of(self.live.connection.replica.view)
         options = {o["id"]: o["text"] for o in view["definition"]["options"]}
-        if history:
+        if self.secret and (history or names):
+            raise ValueError("A secret poll has no single votes and no names to show; leave history and names out.")
+        if self.secret:
+            rows = frames.secret_rows(view["tally"], list(options))
+        elif history:
             rows = frames.history_rows(await self.live.events(self.id, timeout_s=timeout_s))
         else:
             rows = frames.ballot_rows(view["ballots"])
@@ -168,7 +175,13 @@ class Poll(Question):
 
 
 def opening(
-    question: str, options: Sequence[str], multiple: bool | int, results: str, changeable: bool, key: str | None
+    question: str,
+    options: Sequence[str],
+    multiple: bool | int,
+    results: str | None,
+    changeable: bool,
+    key: str | None,
+    secret: bool = False,
 ) -> View:
     """The body of the command that opens a poll, from what `HostRoom.poll` was given.
 
@@ -181,6 +194,13 @@ def opening(
         raise TypeError(f"multiple is True, False, or how many options can be chosen at once, not {multiple!r}.")
     if multiple is not True and not 0 <= multiple <= len(texts):
         raise ValueError(f"multiple={multiple}: there are {len(texts)} options; multiple=True lets people choose all.")
+    if results is None:
+        results = "after_close" if secret else "live"
+    if secret and results not in SECRET_RESULTS:
+        raise ValueError(
+            f"results={results!r}: whoever sees the bars of a secret poll move sees who chose what. "
+            f"Use {' or '.join(map(repr, SECRET_RESULTS))}."
+        )
     if results not in RESULTS:
         raise ValueError(f"results={results!r} is none of {', '.join(map(repr, RESULTS))}.")
     return {
@@ -190,6 +210,7 @@ def opening(
         "results": results,
         "changeable": changeable,
         "key": None if key is None else clean(key, max_chars=MAX_KEY_CHARS, what="The key"),
+        "secret": secret,
     }
 
 

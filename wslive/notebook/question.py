@@ -47,6 +47,11 @@ class Question(Shown, HasAio):
         return str(self._definition()["results"])
 
     @property
+    def secret(self) -> bool:
+        """Whether nobody can find out who chose what, once it is closed."""
+        return bool(self._definition().get("secret", False))
+
+    @property
     def is_open(self) -> bool:
         """Whether people can vote now."""
         return bool(self.live.read(lambda view: self._of(view)["status"]["open"]))

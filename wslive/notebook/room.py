@@ -63,9 +63,10 @@ class HostRoom(HostLive, Shown):
         options: Sequence[str],
         *,
         multiple: bool | int = False,
-        results: Results = "live",
+        results: Results | None = None,
         changeable: bool = True,
         key: str | None = None,
+        secret: bool = False,
         keep_open: bool = False,
         timeout_s: float = TIMEOUT_S,
     ) -> Poll:
@@ -75,10 +76,12 @@ class HostRoom(HostLive, Shown):
             question: Up to 500 characters; LaTeX between `$…$`.
             options: 2 to 50 different texts of up to 200 characters.
             multiple: True for any number of options at once, a number for at most so many.
-            results: Who sees the tally: "live" everybody, "after_vote" those who have answered, "after_close"
-                everybody once it is closed, "host_only" nobody else.
+            results: Who sees the tally: "live" (the default) everybody, "after_vote" those who have answered,
+                "after_close" everybody once it is closed, "host_only" nobody else.
             changeable: Whether people can change and take back their answer.
             key: A name of your own. The poll of that name is found whatever its text; a changed text is taken over.
+            secret: Nobody, this host neither, can find out who chose what once it is closed, and nobody sees a result
+                before. `results` is "after_close" (the default then) or "host_only".
             keep_open: Leave the question before this one open.
             timeout_s: How long to wait for the server, in seconds.
 
@@ -88,7 +91,7 @@ class HostRoom(HostLive, Shown):
             TypeError · ValueError: About the other arguments.
             Unconfirmed: No answer in time; the question stays queued.
         """
-        body = opening(question, options, multiple, results, changeable, key)
+        body = opening(question, options, multiple, results, changeable, key, secret)
         found = self._find(body)
         if found is not None:
             if _content(found.definition) == body:
@@ -294,10 +297,17 @@ class HostRoom(HostLive, Shown):
         return self._chart(f"chart {make.__module__}.{make.__qualname__}", make.__name__, make)
 
     def votes_over_time(self, poll: Poll | None = None) -> LiveChart:
-        """How the ballots of a poll (the one on stage without it) came in, one line an option."""
+        """How the ballots of a poll (the one on stage without it) came in, one line an option.
+
+        Raises:
+            UnknownActivity: Nothing has been asked.
+            ValueError: The poll is secret: it keeps no ballots and no times.
+        """
         poll = poll or self.stage or next(iter(reversed(self.polls)), None)
         if poll is None:
             raise UnknownActivity("Nothing has been asked in this room yet.")
+        if poll.secret:
+            raise ValueError("A secret poll keeps no single votes, so there is nothing to show over time.")
         return self._chart(f"votes over time {poll.id}", "votes_over_time", charts.votes_over_time(poll))
 
     def chat_activity(self) -> LiveChart:
@@ -374,4 +384,5 @@ def _content(definition: View) -> View:
         "results": definition["results"],
         "changeable": definition["changeable"],
         "key": definition["key"],
+        "secret": definition.get("secret", False),
     }

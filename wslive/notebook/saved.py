@@ -26,6 +26,8 @@ def poll_html(poll: View, *, at_s: float | None = None) -> str:
     notes = ["1 answer" if answered == 1 else f"{answered} answers"]
     if status["round"] > 1:
         notes.append(f"round {status['round']}")
+    if definition.get("secret"):
+        notes.append("secret")
     notes.append("discarded" if status["discarded"] else "open" if status["open"] else "closed")
     notes.append(_stamp(at_s))
     head = f"<div><strong>{escape(definition['question'])}</strong></div>"

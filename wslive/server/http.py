@@ -211,7 +211,7 @@ class AboutHandler(Handler):
             door.guessed_wrong(hello, network)
             raise
         kept = (
-            "The host sees your name, what you write and how you answer. "
+            "The host sees your name, what you write and how you answer, except to a question that says it is secret. "
             f"It is kept in {self.context.settings.store_name}; the host can delete it."
         )
         self.finish({"title": title, "kept": kept})

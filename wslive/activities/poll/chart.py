@@ -153,6 +153,8 @@ def figure(view: Mapping[str, Any], *, as_of_ms: int | None = None, width_px: fl
         notes.append(f"round {status['round']}")
     if definition["max_choices"] > 1:
         notes.append(f"up to {definition['max_choices']} choices each")
+    if definition.get("secret"):
+        notes.append("secret")
     notes.append("open" if status["open"] else "closed")
     if as_of_ms is not None:
         notes.append(f"{datetime.fromtimestamp(as_of_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC")

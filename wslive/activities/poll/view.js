@@ -6,6 +6,10 @@ const CELL_HEIGHT_PX = 280;
 const VOTES = new Set(["cast_vote", "retract_vote"]);
 const OUT = new Set([4504, "removed"]); // how a connection ends for somebody who was sent out
 const CHECK = "M5 12.5l4.5 4.5L19 7.5";
+const LOCK = "M6.5 11h11v8.5h-11zM8.5 11V8a3.5 3.5 0 0 1 7 0v3";
+
+const LOST = "The answers of this round cannot be read any more; the host has to ask again.";
+const LOST_HOST = "The key of this round's ballot box is gone, and with it the answers. Begin a new round to ask again.";
 
 // ── the chart ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -79,6 +83,10 @@ function answer(model, status) {
   const sent = model.get("pending").filter((c) => VOTES.has(c.kind) && c.body.round === status.round).pop();
   if (sent) return { ballot, chosen: sent.body.options ?? [], state: "sending", words: "Sending …" };
   const refused = model.get("refused");
+  if (refused?.code === "secret_poll_closed" && refused.body.round >= status.round - 1) {
+    // Whether it came before is not to be looked up any more: neither "counted" nor "not counted" would be true.
+    return { ballot, chosen: ballot, state: "uncertain", words: refused.message };
+  }
   if (refused && VOTES.has(refused.kind) && refused.body.round >= status.round - 1) {
     const reason = refused.message.replace(/^Not counted: /, "");
     const earlier = ballot.length ? " Your earlier answer counts." : "";
@@ -92,6 +100,14 @@ function whenShown({ results }, { open }, hasVoted) {
   if (results === "host_only") return "The host keeps the result.";
   if (results === "after_vote" && !hasVoted && open) return "The result shows once you have answered.";
   return "The result shows when the poll is closed.";
+}
+
+/** What people are told before they answer. Of a secret poll nobody sees more than the turnout while it is open. */
+function secrecy({ results }, { open }, isHost) {
+  const nobody = isHost ? "nobody can see who answered what, you neither" : "nobody can see who answered what, the host neither";
+  if (!open) return `Secret: ${nobody}.`;
+  const shown = results === "host_only" ? "the host alone sees the result" : "the result shows";
+  return `Secret: once the poll is closed, ${nobody}. Only then ${shown}.`;
 }
 
 /** The host's notebook is on the beamer: what the audience may not see yet is not shown there either. */
@@ -114,6 +130,7 @@ function render({ model, el, lib }) {
   const eyebrow = h("p.wslive-eyebrow");
   const question = h(place === "page" || place === "screen" ? "h2.wslive-question" : "h3.wslive-question", { id: labelId });
   const hint = h("p.wslive-hint");
+  const secret = h("p.wslive-secret", { hidden: true }, icon(LOCK), h("span"));
   const options = h("div.wslive-options", { role: "group", "aria-labelledby": labelId });
   const chart = makeChart(lib, place, () => {
     chartFailed = true;
@@ -131,7 +148,7 @@ function render({ model, el, lib }) {
   const controls = h("div.wslive-controls");
   const alert = h("p.wslive-problem", { role: "alert" });
   const root = h("section.wslive-poll", { "data-place": place, "aria-labelledby": labelId });
-  root.append(h("header.wslive-poll-head", {}, eyebrow, question, hint));
+  root.append(h("header.wslive-poll-head", {}, eyebrow, question, secret, hint));
   root.append(options, actions, chart.box, turnout, foot, controls, alert);
   el.append(root);
 
@@ -164,7 +181,8 @@ function render({ model, el, lib }) {
 
   function canVote(definition, status) {
     const hasAnswered = answer(model, status).chosen.length > 0;
-    const mayVote = model.get("role") === "participant" && model.get("status") !== "ended" && status.open;
+    const isTaken = status.open && !status.lost;
+    const mayVote = model.get("role") === "participant" && model.get("status") !== "ended" && isTaken;
     return mayVote && (definition.changeable || !hasAnswered);
   }
 
@@ -267,9 +285,9 @@ function render({ model, el, lib }) {
     text(doubt, asks ? `Really? ${gone ? `${lib.count(gone, "answer")} will be gone.` : "The question will be gone."}` : "");
     if (!isHost) return;
     show(buttons.close, status.open);
-    show(buttons.reopen, !status.open);
+    show(buttons.reopen, !status.open && !definition.secret); // there a new round is all that there is
     show(buttons.stage, model.get("room").stage !== Number(model.get("activity")));
-    show(buttons.peek, isHiddenFromRoom(definition, status));
+    show(buttons.peek, isHiddenFromRoom(definition, status) && Boolean(model.get("view").tally.counts));
     text(buttons.peek, hidden ? "Peek" : "Stop peeking");
     const busy = model.get("pending").length > 0 || model.get("status") === "ended";
     for (const name of ["close", "reopen", "round", "discard"]) attr(buttons[name], { disabled: busy });
@@ -305,6 +323,10 @@ function render({ model, el, lib }) {
     formula(question, definition.question_math, definition.question);
     question.classList.toggle("wslive-long", definition.question.length > 110);
 
+    const isHost = model.get("role") === "host";
+    show(secret, Boolean(definition.secret));
+    text(secret.lastChild, definition.secret ? secrecy(definition, status, isHost) : "");
+
     const own = answer(model, status);
     const hidden = model.get("role") === "host" && isHiddenFromRoom(definition, status) && !peeks;
     const seesResult = Boolean(tally.counts) && !hidden;
@@ -325,15 +347,16 @@ function render({ model, el, lib }) {
     text(turnoutText, big ? answered : "");
     turnoutBar.style.setProperty("--wslive-share", joined ? tally.answered / joined : 0);
     const when = whenShown(definition, status, own.ballot.length > 0);
-    say(turnoutNote, place === "cell", model.get("role") === "host" ? "The room does not see the result yet." : when);
-    say(foot, !big && place !== "screen", seesResult ? answered : `${answered} · ${when}`);
+    say(turnoutNote, place === "cell" && !definition.secret, isHost ? "The room does not see the result yet." : when);
+    const note = seesResult || definition.secret ? answered : `${answered} · ${when}`;
+    say(foot, !big && place !== "screen", note);
 
     text(state, own.words);
     attr(state, { "data-state": own.state || null });
     show(actions, isVoter);
     attr(actions, { "data-idle": !own.state && send.hidden ? "true" : null });
     drawControls(view, hidden);
-    text(alert, problem);
+    text(alert, status.lost ? (isHost ? LOST_HOST : LOST) : problem);
   }
 
   /** A cell stays where it is in the notebook, so it says what became of the poll. */
