@@ -259,3 +259,20 @@ def test_cells_are_accessible_in_light_and_dark_notebooks(hall: Hall, show: Show
         button(page, "Chat: 1 line").click()
     expect(page.get_by_text("hello")).to_be_visible()
     assert accessibility_violations(page) == []
+
+
+def test_a_secret_poll_has_nothing_to_peek_at_and_goes_on_in_a_new_round(hall: Hall, show: Show) -> None:
+    poll = hall.poll("Who is to speak for us?", ["Ada", "Bob"], secret=True)
+    (ada,) = hall.join("Ada")
+    ada.vote(poll, "o2")
+    page = show("poll", poll)
+    expect(page.get_by_text("nobody can see who answered what, not even you")).to_be_visible()
+    expect(page.get_by_text("1 of 1 answered")).to_be_visible()
+    expect(button(page, "Peek")).to_be_hidden()
+    assert accessibility_violations(page) == []
+    button(page, "Close poll").click()
+    wait_for_chart(page, [0, 1])
+    expect(button(page, "Reopen")).to_be_hidden()
+    button(page, "New round").click()
+    expect(page.get_by_text("0 of 1 answered")).to_be_visible()
+    expect(page.locator(".wslive-chart")).to_be_hidden()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.end_to_end.browser import Pages
+from tests.end_to_end.browser import Pages, accessibility_violations
 from tests.end_to_end.hall import CHAT, Hall
 from wslive.server.settings import Rate
 
@@ -582,3 +582,62 @@ def test_text_from_people_is_never_markup(hall: Hall, new_page: Pages) -> None:
     expect(lines(page)).to_have_text([attack])
     assert page.locator("img[src=x]").count() == 0
     assert page.locator("body script").count() == 0
+
+
+# ── secret polls ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_secret_question_says_so_and_forgets_who_answered_what(hall: Hall, new_page: Pages) -> None:
+    poll = hall.poll("Who is to speak for us?", ["Ada", "Bob"], secret=True)
+    page = enter(new_page, hall, "Ada")
+    expect(page.get_by_text("Secret: once the poll is closed, nobody can see who answered what")).to_be_visible()
+    option(page, "Bob").click()
+    expect(page.get_by_text("Counted", exact=True)).to_be_visible()
+    expect(page.get_by_text("1 of 1 answered")).to_be_visible()
+    page.reload()
+    expect(option(page, "Bob")).to_have_attribute("aria-pressed", "true")
+    assert accessibility_violations(page) == []
+    hall.host.command(poll, "close")
+    expect(page.get_by_text("Secret: nobody can see who answered what, not even the host.")).to_be_visible()
+    expect(option(page, "Bob")).to_have_attribute("aria-pressed", "false")
+    expect(option(page, "Bob")).to_contain_text("100 %")
+    expect(page.get_by_text("Counted", exact=True)).to_have_count(0)
+    page.reload()
+    expect(page.get_by_role("heading", name="Sorting 101")).to_be_visible()
+    assert "Bob" not in page.evaluate("JSON.stringify({ ...localStorage, ...sessionStorage })")
+
+
+def test_a_secret_answer_whose_confirmation_was_lost_is_told_what_can_be_known(hall: Hall, new_page: Pages) -> None:
+    poll = hall.poll("Who is to speak for us?", ["Ada", "Bob"], secret=True)
+    wire = hall.wire()
+    page = enter(new_page, hall, "Ada", f"{wire.url}/r/{hall.code}")
+    expect(option(page, "Bob")).to_be_visible()
+    wire.swallows_answers = True
+    option(page, "Bob").click()
+    hall.host.wait_for(lambda view: view["activities"][str(poll)]["tally"]["answered"] == 1)
+    expect(page.get_by_text("Sending …")).to_be_visible()
+    hall.host.command(poll, "close")
+    wire.swallows_answers = False
+    hall.cut(wire)
+    told = page.get_by_text("If your answer arrived before that, it counts")
+    expect(told).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Not counted")).to_have_count(0)
+    expect(option(page, "Bob")).to_contain_text("100 %")
+
+
+def test_without_its_key_a_secret_question_takes_no_answers_and_says_why(
+    hall: Hall, new_page: Pages, tmp_path: Path
+) -> None:
+    poll = hall.poll("Who is to speak for us?", ["Ada", "Bob"], secret=True)
+    (ada,) = hall.join("Ada")
+    ada.vote(poll, "o2")
+    hall.stop()
+    for key in (tmp_path / "secret.boxes").iterdir():
+        key.unlink()
+    hall.start()
+    page = enter(new_page, hall, "Bob")
+    expect(page.get_by_role("alert").filter(has_text="the host has to ask again")).to_be_visible()
+    expect(option(page, "Bob")).to_have_attribute("aria-disabled", "true")
+    hall.host.command(poll, "start_round")
+    expect(option(page, "Bob")).not_to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_role("alert").filter(has_text="ask again")).to_have_count(0)

@@ -237,3 +237,16 @@ def test_browser_and_python_fill_the_chart_alike(hall: Hall, new_page: Pages, te
     people[2].vote(poll, "o1", round=2)
     hall.host.wait_for(lambda view: view["activities"][str(poll)]["tally"]["counts"]["o1"] == 1)
     check()
+
+
+def test_a_secret_question_says_so_to_the_hall(hall: Hall, new_page: Pages) -> None:
+    poll = hall.poll("Who is to speak for us?", ["Ada", "Bob"], secret=True)
+    page = show(new_page, hall)
+    expect(page.get_by_text("The result shows only then.")).to_be_visible()
+    (ada,) = hall.join("Ada")
+    ada.vote(poll, "o2")
+    expect(page.get_by_text("1 of 1 answered").first).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(0)
+    hall.host.command(poll, "close")
+    expect(page.get_by_text("Secret: nobody can see who answered what, not even the host.")).to_be_visible()
+    wait_for_chart(page, [0, 1])

@@ -96,3 +96,16 @@ def test_what_is_missing_is_an_empty_cell() -> None:
 def test_a_file_says_that_it_is_utf_8(tmp_path: Path) -> None:
     path = frames.write_csv(tmp_path / "votes.csv", "a\r\n")
     assert path.read_bytes() == b"\xef\xbb\xbfa\r\n"
+
+
+def test_secret_votes_are_rows_without_anybody_in_the_order_of_the_options() -> None:
+    earlier = [{"answered": 3, "counts": {"o1": 1, "o2": 2}}]
+    tally = {"answered": 1, "counts": {"o3": 1, "o1": 0}, "earlier": earlier}
+    rows = frames.secret_rows(tally, list(OPTIONS))
+    assert rows == [(None, "o1", 1, None), (None, "o2", 1, None), (None, "o2", 1, None), (None, "o3", 2, None)]
+    for backend in frames.BACKENDS[:1]:
+        frame = frames.votes(rows, OPTIONS, backend, None)
+        assert frame["choice"].tolist() == ["quick", "merge", "merge", "heap"]
+        assert frame["participant"].isna().all()
+        assert frame["cast_at"].isna().all()
+    assert frames.secret_rows({"answered": 2, "counts": None, "earlier": []}, list(OPTIONS)) == []

@@ -185,3 +185,71 @@ def test_ballots_go_to_a_file_for_a_spreadsheet(server: str, tmp_path: Path) -> 
     lines = room.chat.to_csv(tmp_path / "lines.csv").read_text("utf-8-sig").splitlines()
     assert ',"\'@Ada","\'+A1","' in lines[1]
     assert '"\'@Ada"' in room.people.to_csv(tmp_path / "people.csv").read_text("utf-8-sig")
+
+
+# ── secret polls ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_secret_poll_shows_its_result_and_no_ballot_once_it_is_closed(room: HostRoom, tmp_path: Path) -> None:
+    poll = room.poll("Who?", ["Ada", "Bob"], secret=True)
+    assert (poll.secret, poll.results) == (True, "after_close")
+    assert room.poll("Who?", ["Ada", "Bob"], secret=True) is poll
+    me = wslive.join(room.link, name="Ada")
+    me.vote("Bob")
+    assert me.answer() == ["Bob"]
+    follow(room, me)
+    assert (poll.answered, poll.tally(), len(poll.to_frame())) == (1, {}, 0)
+    assert not poll.figure().data
+    poll.close()
+    assert poll.tally() == {"Ada": 0, "Bob": 1}
+    frame = poll.to_frame()
+    assert (frame["choice"].tolist(), frame["round"].tolist()) == (["Bob"], [1])
+    assert frame[["participant", "cast_at"]].isna().all(axis=None)
+    assert poll.to_csv(tmp_path / "votes.csv").read_text("utf-8-sig").splitlines()[1] == '"","Bob","1",""'
+    follow(me, room)
+    assert me.answer() == []
+    with pytest.raises(wslive.errors.SecretPollClosed):
+        me.vote("Ada")
+
+
+@pytest.mark.parametrize("more", [{"history": True}, {"names": True}])
+def test_a_secret_poll_has_no_history_and_no_names(room: HostRoom, more: dict[str, bool]) -> None:
+    poll = room.poll("Who?", ["Ada", "Bob"], secret=True)
+    with pytest.raises(ValueError, match="no single votes"):
+        poll.to_frame(**more)
+    with pytest.raises(ValueError, match="nothing to show over time"):
+        room.votes_over_time(poll)
+
+
+@pytest.mark.parametrize("results", ["live", "after_vote"])
+def test_a_secret_poll_with_bars_that_move_is_refused_before_it_is_asked(room: HostRoom, results: str) -> None:
+    with pytest.raises(ValueError, match="'after_close' or 'host_only'"):
+        room.poll("Who?", ["Ada", "Bob"], secret=True, results=results)  # type: ignore[arg-type]
+    assert room.polls == []
+
+
+def test_a_secret_poll_goes_on_in_a_new_round(room: HostRoom) -> None:
+    poll = room.poll("Who?", ["Ada", "Bob"], secret=True)
+    me = wslive.join(room.link, name="Ada")
+    me.vote("Bob")
+    poll.close()
+    poll.reopen()
+    assert (poll.round, poll.is_open) == (2, True)
+    follow(me, room)
+    me.vote("Ada")
+    follow(room, me)
+    poll.close()
+    assert (poll.tally(1), poll.tally(2)) == ({"Ada": 0, "Bob": 1}, {"Ada": 1, "Bob": 0})
+    assert poll.to_frame()["round"].tolist() == [1, 2]
+
+
+def test_the_same_words_in_secret_are_another_poll(room: HostRoom) -> None:
+    assert room.poll("Who?", ["Ada", "Bob"], secret=True) is not room.poll("Who?", ["Ada", "Bob"])
+    body = opening("Who?", ["a", "b"], False, None, True, None)
+    assert (body["results"], body["secret"]) == ("live", False)
+
+
+def test_saved_notebooks_say_that_a_poll_was_secret(room: HostRoom) -> None:
+    poll = room.poll("Who?", ["Ada", "Bob"], secret=True)
+    assert " · secret · open" in poll.saved_html()
+    assert "secret" not in room.poll("Which?", ["Ada", "Bob"]).saved_html()

@@ -152,8 +152,8 @@ class SecretPollClosed(PollClosed):
 
     code = "secret_poll_closed"
     sentence = (
-        "The poll has closed. If your answer had reached the room before, it is counted; since the poll is secret, "
-        "nobody can look that up any more."
+        "The poll has closed. If your answer arrived before that, it counts; since the poll is secret, nobody can "
+        "look that up."
     )
 
 

@@ -104,10 +104,10 @@ function whenShown({ results }, { open }, hasVoted) {
 
 /** What people are told before they answer. Of a secret poll nobody sees more than the turnout while it is open. */
 function secrecy({ results }, { open }, isHost) {
-  const nobody = isHost ? "nobody can see who answered what, you neither" : "nobody can see who answered what, the host neither";
+  const nobody = `nobody can see who answered what, not even ${isHost ? "you" : "the host"}`;
   if (!open) return `Secret: ${nobody}.`;
-  const shown = results === "host_only" ? "the host alone sees the result" : "the result shows";
-  return `Secret: once the poll is closed, ${nobody}. Only then ${shown}.`;
+  const shown = results === "host_only" ? "The host alone sees the result, and only then." : "The result shows only then.";
+  return `Secret: once the poll is closed, ${nobody}. ${shown}`;
 }
 
 /** The host's notebook is on the beamer: what the audience may not see yet is not shown there either. */
