@@ -43,11 +43,12 @@ async def open_line() -> AsyncIterator[OpenLine]:
     """Opens lines; they are closed at the end."""
     lines: list[Line] = []
 
-    def open(max_bytes: int = 1024) -> Line:
-        lines.append(line.open_line(max_bytes))
+    def open(max_bytes: int = 1024, kind: str = "socket") -> Line:
+        lines.append(line.open_line(max_bytes, kind))
         return lines[-1]
 
     yield open
     for opened in lines:
-        opened.stream.close()
+        opened.carrier.close()
+        await opened.carrier.ended()
         opened.other.close()

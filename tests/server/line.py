@@ -1,14 +1,17 @@
-"""A TCP connection with an outbox at one end."""
+"""A TCP connection with a carrier and an outbox at one end."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 
 from tornado.iostream import IOStream
 
+from wslive.server.carrier import Carrier, SocketCarrier, StreamCarrier
 from wslive.server.outbox import Flusher, Outbox
 
+HANG_S = 30.0
 BUFFER_BYTES = 8 * 1024
 BIG = bytes(range(256)) * 8 * 1024
 """Two megabytes: far more than the kernel takes."""
@@ -20,17 +23,29 @@ class Line:
     Attributes:
         drained: How often the outbox said so.
         full: How often it said so.
+        heard: What has come from the other end.
+        lost: How often the carrier said so.
     """
 
-    def __init__(self, stream: IOStream, other: socket.socket, max_bytes: int) -> None:
-        self.stream = stream
+    def __init__(self, carrier: Carrier, other: socket.socket, max_bytes: int) -> None:
+        self.carrier = carrier
         self.other = other
-        self.drained = self.full = 0
+        self.drained = self.full = self.lost = 0
+        self.heard = b""
         self.changed = asyncio.Event()
         self.flusher = Flusher()
-        self.outbox = Outbox(
-            stream, self.flusher, max_bytes=max_bytes, on_drained=self._on_drained, on_full=self._on_full
-        )
+        self.outbox = Outbox(carrier, self.flusher, max_bytes=max_bytes)
+        self.outbox.on_drained, self.outbox.on_full = self._on_drained, self._on_full
+        carrier.start(self._on_data, self.outbox.taken, self._on_lost)
+
+    def _on_data(self, data: bytes) -> None:
+        self.heard += data
+        self.changed.set()
+
+    def _on_lost(self) -> None:
+        self.outbox.lost()
+        self.lost += 1
+        self.changed.set()
 
     def _on_drained(self) -> None:
         self.drained += 1
@@ -39,6 +54,13 @@ class Line:
     def _on_full(self) -> None:
         self.full += 1
         self.changed.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(HANG_S):
+            while not condition():
+                await self.changed.wait()
+                self.changed.clear()
 
     async def read(self, size: int) -> bytes:
         """Take so many bytes at the other end."""
@@ -79,8 +101,8 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
-def open_line(max_bytes: int = 1024) -> Line:
-    """A new connection on loopback."""
+def open_line(max_bytes: int = 1024, kind: str = "socket") -> Line:
+    """A new connection on loopback, with a carrier of this kind."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER_BYTES)
     other = socket.socket()
@@ -90,4 +112,5 @@ def open_line(max_bytes: int = 1024) -> Line:
     accepted, _ = listener.accept()
     listener.close()
     accepted.setblocking(False)
-    return Line(IOStream(accepted), other, max_bytes)
+    carrier: Carrier = SocketCarrier(accepted) if kind == "socket" else StreamCarrier(IOStream(accepted))
+    return Line(carrier, other, max_bytes)

@@ -1,7 +1,7 @@
 """A network in memory: late, slow, partitioned, cut at any byte; and below it all TCP's promise: in order, and once.
 
 Both ends are the real ones: the client's link gets what looks like its socket, the server's outbox what looks like a
-Tornado stream with a small kernel buffer. The two ends of a cut connection hear of it at different times, and one of
+carrier with a small kernel buffer. The two ends of a cut connection hear of it at different times, and one of
 them may go on speaking into it for long. What is sent again goes over another connection, and the first copy of it may
 arrive after the second.
 """
@@ -13,8 +13,6 @@ import random
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
-
-from tornado.iostream import StreamClosedError
 
 from wslive.client.socket import CLOSE_WAIT_S
 from wslive.client.unreachable import CannotConnect
@@ -86,72 +84,56 @@ class Pipe:
         self._schedule()
 
 
-class Stream:
-    """What the server's outbox writes to: a socket whose kernel buffer is small, with Tornado's stream above it."""
+class Window:
+    """What the server's outbox writes to: a socket whose kernel buffer is small, and what waits for it."""
 
     def __init__(self, transmit: Callable[[bytes], None], window_bytes: int, on_close: Callable[[], None]) -> None:
-        self.socket = self
+        self.unsent_bytes = 0
+        self.on_taken: Callable[[], None] = lambda: None
         self._transmit = transmit
         self._free_bytes = window_bytes
         self._on_close = on_close
-        self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
+        self._waiting: deque[bytes] = deque()
         self._is_closed = False
         self._then: Callable[[], None] | None = None
 
-    def send(self, data: bytes) -> int:
-        """The socket's own: takes what fits, or nothing."""
-        if self._is_closed:
-            raise BrokenPipeError
-        if not self._free_bytes:
-            raise BlockingIOError
-        taken = bytes(data[: self._free_bytes])
-        self._free_bytes -= len(taken)
-        self._transmit(taken)
-        return len(taken)
-
-    def writing(self) -> bool:
-        """Whether something waits above the socket."""
-        return bool(self._waiting)
-
-    def write(self, data: bytes) -> asyncio.Future[None]:
-        """The stream's own: takes everything; the future is done when the socket has it."""
-        if self._is_closed:
-            raise StreamClosedError
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((bytes(data), future))
-        self._pump()
-        return future
+    def write(self, data: bytes) -> None:
+        """Send what fits; the rest waits."""
+        if not self._is_closed:
+            self._waiting.append(data)
+            self.unsent_bytes += len(data)
+            self._pump()
 
     def arrived(self, size: int) -> None:
         """The other side has taken so many bytes."""
         self._free_bytes += size
-        self._pump()
+        if self._waiting:
+            self._pump()
+            if not self._is_closed:
+                self.on_taken()
 
     def finish(self, then: Callable[[], None]) -> None:
         """Call `then` once everything written has been taken: the place of a close frame."""
         self._then = then
         self._pump()
 
-    def closed(self) -> bool:
-        """Whether it is closed."""
-        return self._is_closed
-
     def close(self) -> None:
         """Cut it."""
         if not self._is_closed:
             self._is_closed = True
-            for _, future in self._waiting:
-                future.set_exception(StreamClosedError())
+            self._waiting.clear()
+            self.unsent_bytes = 0
             self._on_close()
 
     def _pump(self) -> None:
         while self._waiting and self._free_bytes and not self._is_closed:
-            data, future = self._waiting.popleft()
-            sent = self.send(data)
-            if sent < len(data):
-                self._waiting.appendleft((data[sent:], future))
-            else:
-                future.set_result(None)
+            data = self._waiting.popleft()
+            taken = data[: self._free_bytes]
+            self._free_bytes -= len(taken)
+            self.unsent_bytes -= len(taken)
+            self._transmit(taken)
+            if len(taken) < len(data):
+                self._waiting.appendleft(data[len(taken) :])
         if self._then is not None and not self._waiting and not self._is_closed:
             then, self._then = self._then, None
             then()
@@ -160,21 +142,23 @@ class Stream:
 class ServerEnd:
     """What a server's handler offers to its connection."""
 
-    def __init__(self, stream: Stream, down: Pipe, server: Accepting, gone: Callable[[], None]) -> None:
-        self._stream = stream
+    def __init__(self, window: Window, down: Pipe, server: Accepting, gone: Callable[[], None]) -> None:
+        self._window = window
         self._down = down
         self._server = server
         self._gone = gone
 
     def outbox(self, *, on_drained: Callable[[], None], on_full: Callable[[], None]) -> Outbox:
-        """The real one, over our stream."""
-        stream: Any = self._stream
-        limit = self._server.settings.max_outbox_bytes
-        return Outbox(stream, self._server.flusher, max_bytes=limit, on_drained=on_drained, on_full=on_full)
+        """The real one, over our window."""
+        window: Any = self._window
+        outbox = Outbox(window, self._server.flusher, max_bytes=self._server.settings.max_outbox_bytes)
+        outbox.on_drained, outbox.on_full = on_drained, on_full
+        self._window.on_taken = outbox.taken
+        return outbox
 
     def close(self, code: int, reason: str) -> None:
         """Send a close frame after everything else."""
-        self._stream.finish(lambda: self._down.put(int(code)))
+        self._window.finish(lambda: self._down.put(int(code)))
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, self._gone)
 
 
@@ -198,12 +182,12 @@ class Wire:
         self._on_frame = on_frame
         self._up = Pipe(rng, latency_s, self._at_server)
         self._down = Pipe(rng, latency_s, self._at_client)
-        self._stream = Stream(self._down.put, rng.choice([200, 2_000, 100_000]), self.server_gone)
+        self._window = Window(self._down.put, rng.choice([200, 2_000, 100_000]), self.server_gone)
         self._bytes = b""
         self._code: int | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_server_there = True
-        self._connection = server.accept(ServerEnd(self._stream, self._down, server, self.server_gone))
+        self._connection = server.accept(ServerEnd(self._window, self._down, server, self.server_gone))
         self._connection.opened()
 
     @property
@@ -255,7 +239,7 @@ class Wire:
         if self._is_server_there:
             self._is_server_there = False
             self._up.cut()
-            self._stream.close()
+            self._window.close()
             self._connection.lost()
             self._down.put(None)
 
@@ -291,7 +275,7 @@ class Wire:
         if not isinstance(data, bytes):
             self._client_gone(data)
             return
-        self._stream.arrived(len(data))
+        self._window.arrived(len(data))
         self._bytes += data
         while (frame := self._next_frame()) is not None and not self._closed.done():
             times = 2 if frame.startswith(REPEATABLE_DOWN) and self._rng.random() < 0.05 else 1

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from tests.websocket import raw
 from tests.websocket.cases import Case, Dialect, cases
 from tests.websocket.dialects import Echo, Room, check
 from tests.websocket.raw import Opcode, RawSocket, frame
@@ -25,18 +22,7 @@ Address = tuple[str, int]
 
 DIALECTS: tuple[Dialect, ...] = (Echo(), Room())
 
-# What Tornado 6.6.1 lets pass or waits with: a receive path of our own has to empty this.
-LET_PASS = r"0\.1\.[347].*|0\.2\.[67].*|0\.4\.3\..*|6\.4\..*|7\.3\.2|7\.9\..*|0\.7\.1\..*"
-TABLE = [
-    pytest.param(
-        by,
-        case,
-        id=f"{by.name}-{case.number}",
-        marks=[pytest.mark.xfail(strict=True)] if re.fullmatch(LET_PASS, case.number) else [],
-    )
-    for by in DIALECTS
-    for case in cases(by)
-]
+TABLE = [pytest.param(by, case, id=f"{by.name}-{case.number}") for by in DIALECTS for case in cases(by)]
 
 
 class Running:
@@ -92,9 +78,7 @@ def server() -> Iterator[Running]:
 
 
 @pytest.mark.parametrize(("by", "case"), TABLE)
-def test_a_case(by: Dialect, case: Case, server: Running, request: pytest.FixtureRequest, monkeypatch: Any):
-    if request.node.get_closest_marker("xfail"):
-        monkeypatch.setattr(raw, "HANG_S", 0.5)
+def test_a_case(by: Dialect, case: Case, server: Running):
     with RawSocket.open(server.address, by.path) as other:
         check(case, other)
 

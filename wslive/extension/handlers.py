@@ -26,7 +26,6 @@ from wslive.core.errors import InvalidToken, NotAllowed, TemporarilyUnavailable
 from wslive.extension.mount import Mount, as_nobody
 from wslive.server import api, http
 from wslive.server.access import check_hosting
-from wslive.server.app import MAX_MESSAGE_BYTES
 from wslive.server.handshake import is_full, turn_away
 from wslive.server.origins import is_loopback
 from wslive.server.socket import SocketHandler
@@ -303,21 +302,6 @@ class RoomSocket(SocketHandler, JupyterHandler):  # type: ignore[misc]
     def _may_come_from_there(self) -> bool:
         """Jupyter's own rule, `c.ServerApp.allow_origin` included, but for pages without an origin."""
         return self.request.headers.get("Origin") != "null" and JupyterHandler.check_origin(self)
-
-    @property
-    def ping_interval(self) -> float | None:
-        """As everywhere in wslive, not as Jupyter pings its kernels' connections."""
-        return self._context.settings.ping_interval_s
-
-    @property
-    def ping_timeout(self) -> float | None:
-        """The same."""
-        return self._context.settings.ping_interval_s
-
-    @property
-    def max_message_size(self) -> int:
-        """The same."""
-        return MAX_MESSAGE_BYTES
 
 
 def routes(mount: Mount) -> list[Any]:

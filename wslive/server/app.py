@@ -32,8 +32,8 @@ logger = logging.getLogger("wslive.server")
 _MAX_BODY_BYTES = 64 * 1024
 _HEADER_TIMEOUT_S = 10.0
 _FAREWELL_S = 2.0
-# Tornado closes on larger messages without a word; up to this size we say ourselves what is wrong.
-MAX_MESSAGE_BYTES = 1024 * 1024
+# Of handlers that stay with Tornado; ours know their own limit.
+_MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 class Extension(Protocol):
@@ -177,7 +177,7 @@ class Server:
             ],
             websocket_ping_interval=self.settings.ping_interval_s,
             websocket_ping_timeout=self.settings.ping_interval_s,
-            websocket_max_message_size=MAX_MESSAGE_BYTES,
+            websocket_max_message_size=_MAX_MESSAGE_BYTES,
             log_function=_log_request,
             default_handler_class=http.NotFoundHandler,
             default_handler_args={"context": self._context},

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from wslive.core.errors import (
@@ -32,7 +33,8 @@ from wslive.server.fanout import Member
 from wslive.server.guesses import wait_s
 from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom
-from wslive.server.outbox import WayOut, text_frame
+from wslive.server.outbox import WayOut
+from wslive.server.rfc6455 import text_frame
 from wslive.server.room_task import Outcome
 from wslive.server.settings import ServerSettings
 from wslive.wire import messages
@@ -62,6 +64,22 @@ class Socket(Protocol):
 
 class Connection:
     """One WebSocket."""
+
+    __slots__ = (
+        "_audience_only",
+        "_door",
+        "_is_closing",
+        "_joining",
+        "_level",
+        "_live",
+        "_member",
+        "_outbox",
+        "_session",
+        "_settings",
+        "_socket",
+        "_ticket",
+        "opened_at_s",
+    )
 
     def __init__(
         self,
@@ -94,7 +112,7 @@ class Connection:
         self._level = level
         self._network = network
         self._session = Session(settings.max_frame_bytes)
-        self._outbox = socket.outbox(on_drained=self._drained, on_full=lambda: self.close(CloseCode.SLOW_READER))
+        self._outbox = socket.outbox(on_drained=self._drained, on_full=self._full)
         self._is_closing = False
         self._member: Member | None = None
         self._live: LiveRoom | None = None
@@ -186,6 +204,8 @@ class Connection:
             logger.exception("a hello failed")
             self.close(CloseCode.STORE_TROUBLE)
             return
+        finally:
+            self._joining = None  # what it holds is not needed for as long as the connection lives
         live, who, token, known = admission
 
         def welcome(room: Room) -> None:
@@ -225,13 +245,13 @@ class Connection:
         except Refused as refused:
             objection = refused
 
-        def reply(outcome: Outcome) -> None:
-            if isinstance(outcome, Refused):
-                self._refuse(command.ref, outcome)
-            else:
-                self._post(messages.Ack(command.ref, outcome))
+        live.task.submit(who, command, partial(self._answer, command.ref), objection)
 
-        live.task.submit(who, command.to_core(), reply, objection)
+    def _answer(self, ref: str, outcome: Outcome) -> None:
+        if isinstance(outcome, Refused):
+            self._refuse(ref, outcome)
+        else:
+            self._post(messages.Ack(ref, outcome))
 
     def _read_older(self, wish: messages.ReadOlder) -> None:
         live, who = self._joined()
@@ -269,6 +289,9 @@ class Connection:
         assert self._live is not None
         assert self._member is not None
         return self._live, self._member.who
+
+    def _full(self) -> None:
+        self.close(CloseCode.SLOW_READER)
 
     def _drained(self) -> None:
         if self._live is not None and self._member is not None:

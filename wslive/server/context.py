@@ -8,6 +8,7 @@ import time
 from typing import Protocol
 
 from wslive.server.admission import Door
+from wslive.server.keepalive import Keepalive
 from wslive.server.neighbours import Neighbours
 from wslive.server.network import Network
 from wslive.server.node import Node
@@ -59,6 +60,7 @@ class Context:
         self.hosting_token = hosting_token
         self.neighbours = Neighbours(settings.trusted_proxies)
         self.flusher = Flusher()
+        self.keepalive = Keepalive(settings.ping_interval_s)
         self.files = StaticFiles()
         self.turns = Turns(settings.handshake_rate)
         self.connections: set[Peer] = set()

@@ -7,11 +7,14 @@ so may any client in any language before it learns `wslive.v1`.
 from __future__ import annotations
 
 import time
+from functools import partial
 
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketHandler
 
 from wslive.server.context import Context
-from wslive.server.handshake import turned_away
+from wslive.server.handshake import taken_over, turned_away
+from wslive.server.rfc6455 import text_frame
+from wslive.server.websocket import WebSocket
 from wslive.wire.close_codes import CloseCode
 
 ANSWER = "Roger that! "
@@ -29,9 +32,11 @@ class EchoHandler(WebSocketHandler):
     def initialize(self, context: Context) -> None:
         """Take what all connections of a server share."""
         self._context = context
-        self.opened_at_s = time.monotonic()
-        self.is_waiting_for_hello = False
-        """It waits for nothing: it may stay silent as long as it answers pings."""
+
+    @property
+    def ping_interval(self) -> float | None:
+        """None: Tornado pings nobody here (see `keepalive`)."""
+        return None
 
     def prepare(self) -> None:
         """Admit or refuse the handshake."""
@@ -46,31 +51,42 @@ class EchoHandler(WebSocketHandler):
         """`prepare` has looked at it already."""
         return True
 
-    def open(self, *args: str, **kwargs: str) -> None:
+    async def open(self, *args: str, **kwargs: str) -> None:
         """The handshake is done."""
-        self.set_nodelay(True)
-        self._context.connected(self)
+        websocket = await taken_over(self, self._context, too_big=CloseCode.FRAME_TOO_BIG)
+        echo = Echo(websocket)
+        self._context.connected(echo)
+        websocket.begin(self._context.keepalive, echo.received, partial(self._context.disconnected, echo))
+        await websocket.ended()
 
-    async def on_message(self, message: str | bytes) -> None:
-        """Answer; the next message is read when this answer is on its way, so nothing piles up here."""
-        if len(message) > self._context.settings.max_frame_bytes:
-            self.close(CloseCode.FRAME_TOO_BIG, CloseCode.FRAME_TOO_BIG.sentence)
-            return
+
+class Echo:
+    """One connection that answers."""
+
+    is_waiting_for_hello = False
+    """It waits for nothing: it may stay silent as long as it answers pings."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        """Answer on a WebSocket."""
+        self.opened_at_s = time.monotonic()
+        self._websocket = websocket
+        self._outbox = websocket.outbox(on_drained=websocket.resume, on_full=self.abort)
+
+    def received(self, message: str | bytes) -> None:
+        """Answer; where the answers are not taken, no more is read, so nothing piles up here."""
         text = message if isinstance(message, str) else message.decode("utf-8", "replace")
-        try:
-            await self.write_message(ANSWER + text)
-        except WebSocketClosedError:
-            pass  # gone meanwhile
+        self._outbox.post(text_frame((ANSWER + text).encode()))
+        if not self._outbox.is_clear:
+            self._websocket.pause()
 
-    def on_close(self) -> None:
-        """The socket is gone."""
-        self._context.disconnected(self)
+    def close(self, code: CloseCode) -> None:
+        """Close it with a code of ours."""
+        self._websocket.close(code, code.sentence)
 
     def say_bye(self, spread_s: float) -> None:
         """The server goes down."""
-        self.close(CloseCode.GOING_AWAY, CloseCode.GOING_AWAY.sentence)
+        self.close(CloseCode.GOING_AWAY)
 
     def abort(self) -> None:
         """Cut the connection without a word."""
-        if self.ws_connection is not None and self.ws_connection.stream is not None:
-            self.ws_connection.stream.close()
+        self._websocket.abort()

@@ -22,7 +22,8 @@ from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.view import Op
 from wslive.server.arrivals import RecentArrivals
 from wslive.server.frames import DeltaFrames
-from wslive.server.outbox import WayOut, text_frame
+from wslive.server.outbox import WayOut
+from wslive.server.rfc6455 import text_frame
 from wslive.server.settings import ServerSettings
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode

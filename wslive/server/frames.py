@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from wslive.core import room_view
 from wslive.core.roles import Who
 from wslive.core.room import Room
-from wslive.server.outbox import text_frame
+from wslive.server.rfc6455 import text_frame
 from wslive.wire.codec import delta_frame, encode_ops
 
 

@@ -1,14 +1,17 @@
-"""What every WebSocket's handshake is asked first, whatever is spoken on it afterwards."""
+"""What every WebSocket's handshake is asked first, and how it leaves Tornado, whatever is spoken on it afterwards."""
 
 from __future__ import annotations
 
 import time
 
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
 
+from wslive.server.carrier import taken_from
 from wslive.server.context import Context
 from wslive.server.origins import refusal_of
 from wslive.server.turns import LONGEST_WAIT_S
+from wslive.server.websocket import WebSocket
 
 
 def turned_away(handler: RequestHandler, context: Context, *, has_ticket: bool = False) -> bool:
@@ -40,3 +43,30 @@ def turn_away(handler: RequestHandler, status: int, sentence: str) -> None:
     handler.set_status(status)
     handler.set_header("Content-Type", "text/plain; charset=utf-8")
     handler.finish(sentence)
+
+
+async def taken_over(handler: WebSocketHandler, context: Context, *, too_big: int) -> WebSocket:
+    """The WebSocket of a handler whose `open` was called; the handler hears nothing of it any more.
+
+    Tornado's own loop, which reads frames once `open` has returned, then finds its stream closed and ends.
+
+    Args:
+        handler: Anyone's, with its handshake done.
+        context: The server's.
+        too_big: The close code for messages beyond `max_frame_bytes`.
+
+    Raises:
+        StreamClosedError: The connection is gone.
+    """
+    handler.set_nodelay(True)
+    assert handler.ws_connection is not None
+    stream = handler.ws_connection.stream
+    assert stream is not None
+    settings = context.settings
+    return WebSocket(
+        await taken_from(stream),
+        context.flusher,
+        max_message_bytes=settings.max_frame_bytes,
+        max_outbox_bytes=settings.max_outbox_bytes,
+        too_big=too_big,
+    )

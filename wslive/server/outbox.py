@@ -1,48 +1,23 @@
 """What is on its way to one connection.
 
-Frames that gather in one turn of the event loop leave in one send, straight to the socket where nothing waits there.
-What the socket does not take goes through Tornado's stream, which buffers it; from then on the connection is behind,
-and no delta is put on top: what it misses is computed when the stream has drained (see `fanout`). Acks and pages are
-queued always, for nobody could compute them again; a connection that lets more of them gather than the limit, or takes
-nothing for too long, is closed with a code that says: come back.
-
-This is the one place that reaches below Tornado's `write_message`, which makes a future, a coroutine and a task per
-frame; 43 % of its time goes to the cyclic garbage collector. It relies on `IOStream.socket`, `.writing()` and
-`.write()`: Tornado writes its own frames (ping, pong, close) through the stream too, whole ones, and where `.writing()`
-is false it has nothing half sent. tests/server/test_outbox.py fails clearly if that changes.
+Theory of operation. Frames that gather in one turn of the event loop leave in one send: of a thousand acks to a
+thousand people each costs one system call, and of sixteen lines to one person all cost one. What the socket does not
+take waits with the carrier; from then on the connection is behind, and no delta is put on top: what it misses is
+computed when everything has gone (see `fanout`). Acks and pages are queued always, for nobody could compute them again;
+a connection that lets more of them gather than the limit, or takes nothing for too long, is closed with a code that
+says: come back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
-from tornado.iostream import IOStream, StreamClosedError
+from wslive.server.carrier import Carrier
 
 logger = logging.getLogger("wslive.outbox")
-
-CHUNK_BYTES = 16 * 1024
-"""A connection that takes this much within the limit for stuck ones is slow, but not stuck."""
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A whole, unmasked text frame (RFC 6455 §5.2)."""
-    size = len(payload)
-    if size < 126:
-        return b"\x81" + bytes((size,)) + payload
-    if size < 65536:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
-
-
-def unframed(frame: bytes) -> bytes:
-    """The payload of what `text_frame` made, for a way out that is no WebSocket."""
-    size = frame[1]
-    return frame[2 if size < 126 else 4 if size == 126 else 10 :]
 
 
 class WayOut(Protocol):
@@ -99,45 +74,35 @@ class Outbox:
     """One connection's way out."""
 
     __slots__ = (
+        "_carrier",
         "_flusher",
         "_gathered",
         "_is_closed",
         "_max_bytes",
-        "_on_drained",
-        "_on_full",
         "_on_top_bytes",
-        "_stream",
-        "_unsent_bytes",
+        "on_drained",
+        "on_full",
         "stuck_since_s",
     )
 
-    def __init__(
-        self,
-        stream: IOStream,
-        flusher: Flusher,
-        *,
-        max_bytes: int,
-        on_drained: Callable[[], None],
-        on_full: Callable[[], None],
-    ) -> None:
+    def __init__(self, carrier: Carrier, flusher: Flusher, *, max_bytes: int) -> None:
         """Start with nothing on its way.
 
         Args:
-            stream: What to write to.
+            carrier: What to write to; whoever owns it calls `taken` and `lost`.
             flusher: The loop's own.
             max_bytes: How much may be put on top of what the socket does not take.
-            on_drained: Called when everything buffered has gone.
-            on_full: Called once, in a later turn, when there is more than that on top; what is posted then is dropped.
         """
-        self._stream = stream
+        self._carrier = carrier
         self._flusher = flusher
         self._max_bytes = max_bytes
-        self._on_drained = on_drained
-        self._on_full = on_full
         self._gathered: list[bytes] = []
-        self._unsent_bytes = 0
         self._on_top_bytes = 0
         self._is_closed = False
+        self.on_drained: Callable[[], None] = _nothing
+        """Called when everything that waited has gone."""
+        self.on_full: Callable[[], None] = _nothing
+        """Called once, in a later turn, when there is more than the limit on top; what is posted then is dropped."""
         self.stuck_since_s: float | None = None
         """When the socket last took bytes while some wait (loop time); None while none wait."""
 
@@ -145,11 +110,11 @@ class Outbox:
         """Send a frame at the end of this turn."""
         if self._is_closed:
             return
-        if self._unsent_bytes:
+        if self._carrier.unsent_bytes:
             self._on_top_bytes += len(frame)
             if self._on_top_bytes > self._max_bytes:
                 self._is_closed = True
-                asyncio.get_running_loop().call_soon(self._on_full)
+                asyncio.get_running_loop().call_soon(self.on_full)
                 return
         if not self._gathered:
             self._flusher.add(self)
@@ -157,35 +122,24 @@ class Outbox:
 
     @property
     def is_clear(self) -> bool:
-        """Whether nothing waits in the stream."""
-        return self._unsent_bytes == 0
+        """Whether nothing waits."""
+        return not self._carrier.unsent_bytes
 
     @property
     def unsent_bytes(self) -> int:
-        """How much waits in the stream (what the kernel holds is not counted)."""
-        return self._unsent_bytes
+        """How much waits (what the kernel holds is not counted)."""
+        return self._carrier.unsent_bytes
 
     def flush(self) -> None:
         """Send what has gathered."""
-        if not self._gathered:
+        gathered = self._gathered
+        if not gathered:
             return
-        data = self._gathered[0] if len(self._gathered) == 1 else b"".join(self._gathered)
-        self._gathered.clear()
-        stream = self._stream
-        if stream.closed():
-            return
-        sent = 0
-        if not self._unsent_bytes and not stream.writing() and not isinstance(stream.socket, ssl.SSLSocket):
-            try:
-                sent = stream.socket.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError:
-                stream.close()
-                return
-            if sent == len(data):
-                return
-        self._buffer(memoryview(data)[sent:])
+        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+        gathered.clear()
+        self._carrier.write(data)
+        if self.stuck_since_s is None and self._carrier.unsent_bytes:
+            self.stuck_since_s = asyncio.get_running_loop().time()
 
     def close(self) -> None:
         """Send what has gathered, and drop what is posted from now on: nothing may follow a close frame."""
@@ -195,27 +149,24 @@ class Outbox:
     def abort(self) -> None:
         """Cut the connection: nobody waits for the other side any more."""
         self._is_closed = True
-        self._stream.close()
+        self._carrier.close()
 
-    def _buffer(self, rest: memoryview) -> None:
-        """Leave the rest to the stream: all of it now, so that no frame of Tornado's comes between its parts."""
-        if not self._unsent_bytes:
+    def taken(self) -> None:
+        """Some of what waited has been taken."""
+        if self._carrier.unsent_bytes:
             self.stuck_since_s = asyncio.get_running_loop().time()
-        self._unsent_bytes += len(rest)
-        try:
-            for start in range(0, len(rest), CHUNK_BYTES):
-                chunk = rest[start : start + CHUNK_BYTES]
-                self._stream.write(chunk).add_done_callback(partial(self._taken, len(chunk)))
-        except StreamClosedError:
-            pass  # the handler is told by Tornado
-
-    def _taken(self, size: int, written: asyncio.Future[None]) -> None:
-        if written.cancelled() or written.exception() is not None:
-            return  # closed
-        self._unsent_bytes -= size
-        self.stuck_since_s = asyncio.get_running_loop().time()
-        if self._unsent_bytes:
             return
         self._on_top_bytes = 0
         self.stuck_since_s = None
-        self._on_drained()
+        if not self._is_closed:
+            self.on_drained()
+
+    def lost(self) -> None:
+        """The connection is no more."""
+        self._is_closed = True
+        self._gathered.clear()
+        self.on_drained = self.on_full = _nothing
+
+
+def _nothing() -> None:
+    pass

@@ -1,8 +1,9 @@
-"""The WebSocket handler: bytes in and out, no rules."""
+"""The handler of the WebSocket: who may open one. What happens on it afterwards is for `websocket` and `connection`."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 from tornado.websocket import WebSocketHandler
@@ -11,8 +12,8 @@ from wslive.core.errors import InvalidToken
 from wslive.server.access import Claims
 from wslive.server.connection import Connection
 from wslive.server.context import Context
-from wslive.server.handshake import turn_away, turned_away
-from wslive.server.outbox import Outbox
+from wslive.server.handshake import taken_over, turn_away, turned_away
+from wslive.wire.close_codes import CloseCode
 from wslive.wire.messages import SUBPROTOCOL, TICKET_PREFIX
 
 
@@ -23,7 +24,6 @@ class SocketHandler(WebSocketHandler):
         """Take what all connections of a server share."""
         self._context = context
         self._audience_only = audience_only
-        self._connection: Connection | None = None
         self._ticket: Claims | None = None
 
     def prepare(self) -> Awaitable[None] | None:
@@ -43,6 +43,11 @@ class SocketHandler(WebSocketHandler):
                 return self._context.door.signer.verify(name.removeprefix(TICKET_PREFIX))
         return None
 
+    @property
+    def ping_interval(self) -> float | None:
+        """None: Tornado, or Jupyter, pings nobody here (see `keepalive`)."""
+        return None
+
     def check_origin(self, origin: str) -> bool:
         """`prepare` has looked at it already, and at what Tornado does not look at."""
         return True
@@ -51,41 +56,24 @@ class SocketHandler(WebSocketHandler):
         """Ours, where it is offered."""
         return SUBPROTOCOL if SUBPROTOCOL in subprotocols else None
 
-    def open(self, *args: Any, **kwargs: Any) -> None:
-        """The handshake is done."""
-        self.set_nodelay(True)
+    async def open(self, *args: Any, **kwargs: Any) -> None:
+        """The handshake is done: the socket leaves Tornado, and this handler is not needed any more."""
         context = self._context
-        self._connection = Connection(
+        websocket = await taken_over(self, context, too_big=CloseCode.FRAME_TOO_BIG)
+        connection = Connection(
             context.door,
-            self,
+            websocket,
             context.settings,
             self._ticket,
             audience_only=self._audience_only,
             network=context.neighbours.of(self.request),
         )
-        context.connected(self._connection)
-        self._connection.opened()
+        context.connected(connection)
+        connection.opened()
+        websocket.begin(context.keepalive, connection.received, partial(_lost, context, connection))
+        await websocket.ended()
 
-    def outbox(self, *, on_drained: Callable[[], None], on_full: Callable[[], None]) -> Outbox:
-        """The way out: the stream below the WebSocket."""
-        assert self.ws_connection is not None
-        stream = self.ws_connection.stream
-        assert stream is not None
-        return Outbox(
-            stream,
-            self._context.flusher,
-            max_bytes=self._context.settings.max_outbox_bytes,
-            on_drained=on_drained,
-            on_full=on_full,
-        )
 
-    def on_message(self, message: str | bytes) -> None:
-        """A frame came."""
-        if self._connection is not None:
-            self._connection.received(message)
-
-    def on_close(self) -> None:
-        """The socket is gone."""
-        if self._connection is not None:
-            self._context.disconnected(self._connection)
-            self._connection.lost()
+def _lost(context: Context, connection: Connection) -> None:
+    context.disconnected(connection)
+    connection.lost()

@@ -15,7 +15,8 @@ from wslive.core.roles import Level
 from wslive.server.connection import Connection
 from wslive.server.context import Context
 from wslive.server.neighbours import Neighbourhood
-from wslive.server.outbox import WayOut, unframed
+from wslive.server.outbox import WayOut
+from wslive.server.rfc6455 import unframed
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import decode_server, encode
