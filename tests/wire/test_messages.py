@@ -56,7 +56,7 @@ def test_a_hello_needs_nothing_but_its_type() -> None:
 
 
 def test_a_command_for_the_room_is_the_same_command() -> None:
-    command = Command("r1", 3, "say", msgspec.Raw(b'{"text":"hi"}')).to_core()
+    command = Command("r1", 3, "say", msgspec.Raw(b'{"text":"hi"}'))
     assert isinstance(command, CoreCommand)
     assert (command.ref, command.activity, command.kind, bytes(command.body)) == ("r1", 3, "say", b'{"text":"hi"}')
 

@@ -19,7 +19,7 @@ import msgspec
 
 from wslive.core.errors import HostingNotAllowed, InvalidToken, StoreUnwritable, TooFast
 from wslive.core.roles import Role
-from wslive.server.settings import Rate, ServerSettings
+from wslive.server.settings import ServerSettings
 
 CODE_SYMBOLS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """31 symbols that are not mistaken for one another (no I, L, O, 0, 1)."""
@@ -171,12 +171,18 @@ READ = "read"
 class RateLimits:
     """Token buckets of one room, per actor and kind of command."""
 
-    _VOTES = frozenset({"cast_vote", "retract_vote"})
-
     def __init__(self, settings: ServerSettings) -> None:
         """Take the rates from the settings."""
-        self._settings = settings
         self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+        self._host = ("host", settings.host_rate)
+        self._name = ("name", settings.name_rate)
+        vote = ("vote", settings.vote_rate)
+        self._by_kind = {
+            "cast_vote": vote,
+            "retract_vote": vote,
+            "say": ("line", settings.line_rate),
+            READ: ("read", settings.read_rate),
+        }
 
     def check(self, actor: str, role: Role, kind: str, now_s: float) -> None:
         """Take one token from the bucket of this actor and kind.
@@ -184,7 +190,7 @@ class RateLimits:
         Raises:
             TooFast: It is empty; says when to come back.
         """
-        name, rate = self._rate(role, kind)
+        name, rate = self._host if role is Role.HOST else self._by_kind.get(kind, self._name)
         level, at_s = self._buckets.get((actor, name), (rate.burst, now_s))
         level = min(rate.burst, level + (now_s - at_s) * rate.per_s)
         if level < 1:
@@ -194,25 +200,13 @@ class RateLimits:
 
     def forget(self, now_s: float) -> None:
         """Drop the buckets that have filled up again: most people of a room are silent most of the time."""
-        settings = self._settings
-        rates = (settings.vote_rate, settings.line_rate, settings.name_rate, settings.read_rate, settings.host_rate)
+        rates = [self._host[1], self._name[1], *(rate for _, rate in self._by_kind.values())]
         full_after_s = max(rate.burst / rate.per_s for rate in rates)
         self._buckets = {k: b for k, b in self._buckets.items() if now_s - b[1] < full_after_s}
 
     def __len__(self) -> int:
         """How many buckets are kept."""
         return len(self._buckets)
-
-    def _rate(self, role: Role, kind: str) -> tuple[str, Rate]:
-        if role is Role.HOST:
-            return "host", self._settings.host_rate
-        if kind in self._VOTES:
-            return "vote", self._settings.vote_rate
-        if kind == "say":
-            return "line", self._settings.line_rate
-        if kind == READ:
-            return "read", self._settings.read_rate
-        return "name", self._settings.name_rate
 
 
 def _b64(data: bytes) -> str:

@@ -27,15 +27,19 @@ def frame_bytes(frame: bytes | str) -> int:
     return len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode(errors="surrogatepass"))
 
 
+def is_larger(frame: bytes | str, max_frame_bytes: int) -> bool:
+    """Whether a frame had more bytes than this; a character has at most four, so most need not be counted."""
+    return 4 * len(frame) > max_frame_bytes and frame_bytes(frame) > max_frame_bytes
+
+
 def decode_client(frame: bytes | str, max_frame_bytes: int = MAX_FRAME_BYTES) -> ClientMessage:
     """What a client sent.
 
     Raises:
         FrameError: Too large, not JSON, or not a message.
     """
-    size = frame_bytes(frame)
-    if size > max_frame_bytes:
-        raise FrameError(f"The frame has {size} bytes; at most {max_frame_bytes} are taken")
+    if is_larger(frame, max_frame_bytes):
+        raise FrameError(f"The frame has {frame_bytes(frame)} bytes; at most {max_frame_bytes} are taken")
     try:
         return _client_decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -51,17 +51,10 @@ class Hello(msgspec.Struct, frozen=True, tag="hello", omit_defaults=True):
     invitation: str | None = None
 
 
-class Command(msgspec.Struct, frozen=True, tag="command"):
-    """A wish. Kept by the client until `ack` or `refused` names its `ref`."""
+class Command(CoreCommand, frozen=True, tag="command"):
+    """A wish, as the room takes it. Kept by the client until `ack` or `refused` names its `ref`."""
 
-    ref: str
-    activity: int
-    kind: str
     body: msgspec.Raw = msgspec.Raw(b"{}")
-
-    def to_core(self) -> CoreCommand:
-        """The same for the room."""
-        return CoreCommand(self.ref, self.activity, self.kind, self.body)
 
 
 class ReadOlder(msgspec.Struct, frozen=True, tag="read_older"):

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from wslive.wire.close_codes import CloseCode
-from wslive.wire.codec import FrameError, decode_client, frame_bytes
+from wslive.wire.codec import FrameError, decode_client, is_larger
 from wslive.wire.messages import (
     MAX_FRAME_BYTES,
     ClientMessage,
@@ -61,12 +61,12 @@ class Close(NamedTuple):
 
 Effect = Act | Reply | Close
 
-# What may come in which phase, and the phase that follows. A ping is answered always; all else is out of turn.
-_MOVES: dict[tuple[Phase, type[ClientMessage]], Phase] = {
-    (Phase.NEW, Hello): Phase.JOINING,
-    (Phase.JOINED, Command): Phase.JOINED,
-    (Phase.JOINED, ReadOlder): Phase.JOINED,
-    (Phase.JOINED, GetTicket): Phase.JOINED,
+# In which phase what may come, and the phase that follows. A ping is answered always; all else is out of turn.
+_MOVES: dict[type[ClientMessage], tuple[Phase, Phase]] = {
+    Hello: (Phase.NEW, Phase.JOINING),
+    Command: (Phase.JOINED, Phase.JOINED),
+    ReadOlder: (Phase.JOINED, Phase.JOINED),
+    GetTicket: (Phase.JOINED, Phase.JOINED),
 }
 
 
@@ -87,7 +87,7 @@ class Session:
             return None
         if isinstance(frame, bytes):
             return self._close(CloseCode.PROTOCOL_ERROR, "messages are text frames, not binary ones")
-        if frame_bytes(frame) > self.max_frame_bytes:
+        if is_larger(frame, self.max_frame_bytes):
             return self._close(CloseCode.FRAME_TOO_BIG, f"at most {self.max_frame_bytes} bytes a frame")
         try:
             message = decode_client(frame, self.max_frame_bytes)
@@ -95,8 +95,8 @@ class Session:
             return self._error("bad_frame", f"This frame is not a message of wslive.v1: {error}.")
         if isinstance(message, Ping):
             return Reply(Pong(message.n))
-        after = _MOVES.get((self.phase, type(message)))
-        if after is None:
+        before, after = _MOVES[type(message)]
+        if self.phase is not before:
             name = type(message).__name__
             return self._error("out_of_turn", f"A {name} cannot come while the connection is {self.phase.value}.")
         self.phase = after
