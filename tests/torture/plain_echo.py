@@ -13,15 +13,15 @@ from functools import partial
 
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
-from wslive.server.rfc6455 import TOO_BIG, text_frame
-from wslive.server.websocket import WebSocket
 
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.app import Server
 from wslive.server.echo import EchoHandler
 from wslive.server.handshake import taken_over
 from wslive.server.network import take_port
+from wslive.server.rfc6455 import TOO_BIG, text_frame
 from wslive.server.settings import ServerSettings
+from wslive.server.websocket import WebSocket
 from wslive.wire.close_codes import CloseCode
 
 MOST_BYTES = 32 * 1024 * 1024

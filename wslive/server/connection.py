@@ -73,6 +73,7 @@ class Connection:
         "_level",
         "_live",
         "_member",
+        "_network",
         "_outbox",
         "_session",
         "_settings",
