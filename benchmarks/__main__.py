@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import connections, fanout, machine, votes
+from benchmarks import connections, fanout, kernel, machine, opening, page, startup, votes
 from benchmarks.report import TRIES, Row, Setup, as_json, table
 from benchmarks.server import UNHURRIED
 from wslive.cli import tuning
@@ -23,6 +23,11 @@ BENCHMARKS: dict[str, Callable[[Setup], list[Row]]] = {
     "waiting": fanout.waiting,
     "million": fanout.million,
     "latency": fanout.latency,
+    "opening": opening.opened,
+    "kernel": kernel.deltas,
+    "page": page.poured,
+    "import": startup.imported,
+    "serve": startup.served,
 }
 
 

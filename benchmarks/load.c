@@ -8,7 +8,8 @@
  * everybody, so there are few different payloads, and Python decodes each of them once, after the clock has stopped.
  *
  * One thread, epoll, no waiting: the loop polls, so that the server never pays for waking it up. How long its polls
- * came back empty is counted; where that is next to nothing, the load was as busy as it can be and says so.
+ * came back empty is counted; where that is next to nothing, the load was as busy as it can be and says so. Where the
+ * load shares a core with what is not measured, it rests in its polls (load_rest).
  *
  * Times are nanoseconds of CLOCK_MONOTONIC, the clock of Python's time.monotonic_ns. See load.py for the calls.
  */
@@ -64,6 +65,7 @@ struct connection {
 
 struct load {
     int epoll;
+    int rest_ms;
     uint32_t count;
     struct connection *connections;
     const char *marker;
@@ -310,7 +312,7 @@ static void turn(struct load *l)
 {
     struct epoll_event events[EVENTS];
     uint64_t before_ns = now_ns();
-    int ready = epoll_wait(l->epoll, events, EVENTS, 0);
+    int ready = epoll_wait(l->epoll, events, EVENTS, l->rest_ms);
     if (ready <= 0) l->idle_ns += now_ns() - before_ns;
     for (int i = 0; i < ready; i++) {
         uint32_t number = events[i].data.u32;
@@ -364,6 +366,9 @@ void load_answer(struct load *l, const uint8_t *ask, size_t ask_size, const uint
     append(&l->ask, ask, ask_size);
     append(&l->answer, answer, answer_size);
 }
+
+/* Rest up to so many milliseconds where nothing comes. */
+void load_rest(struct load *l, int ms) { l->rest_ms = ms; }
 
 /* Count messages from here; they are counted by connection and have to come to each in the same order. */
 void load_restart(struct load *l)

@@ -104,6 +104,10 @@ class Load:
         framed = frame(answer)
         self._c.load_answer(self._load, ask, len(ask), framed, len(framed))
 
+    def rest(self) -> None:
+        """Leave the core to others while nothing comes; times are a millisecond off then."""
+        self._c.load_rest(self._load, 1)
+
     def send(self, connection: int, payload: bytes) -> None:
         """Send one payload now."""
         self.run(Sent([connection], [payload]), window=1 << 62)
@@ -217,6 +221,7 @@ def _library() -> Any:
         ("load_free", None, [pointer]),
         ("load_feed", None, [pointer, ctypes.c_uint32, ctypes.c_char_p, size]),
         ("load_answer", None, [pointer, ctypes.c_char_p, size, ctypes.c_char_p, size]),
+        ("load_rest", None, [pointer, ctypes.c_int]),
         ("load_restart", None, [pointer]),
         ("load_run", size, [pointer, pointer, size, ctypes.c_char_p, *[ctypes.c_uint64] * 3]),
         ("load_listen", None, [pointer, ctypes.c_uint64]),

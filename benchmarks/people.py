@@ -103,17 +103,17 @@ class Hall:
 
     Attributes:
         load: The connections: 0 is the host, as a notebook is one, the others are participants.
-        room: The room's id.
+        room, code: The room's id, and its join code.
         people: How many participants there are.
     """
 
     def __init__(self, server: Started, people: int, marker: str = "") -> None:
         """Make a room and let everybody in."""
         self.server, self.people = server, people
-        self.room, code, host_key = _create_room(server)
+        self.room, self.code, host_key = _create_room(server)
         hellos: list[dict[str, Any]] = [
-            {"room": code, "role": "host", "ref": new_ref(), "token": host_key, "ledger": True},
-            *({"room": code, "ref": new_ref(), "name": f"Guest {number}"} for number in range(people)),
+            {"room": self.code, "role": "host", "ref": new_ref(), "token": host_key, "ledger": True},
+            *({"room": self.code, "ref": new_ref(), "name": f"Guest {number}"} for number in range(people)),
         ]
         sockets = []
         for hello in hellos:

@@ -21,6 +21,6 @@ io.on("connection", (socket) => {
         io.emit("update", candidates);
     });
 });
-server.listen(0, "127.0.0.1", 4096, () =>
+server.listen(Number(process.env.PORT ?? 0), "127.0.0.1", 4096, () =>
     ready(server.address().port, "socketio", `socket.io ${require("socket.io/package.json").version}`),
 );
