@@ -133,7 +133,10 @@ function allowed(node) {
 
 // ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+// Made once: with options of its own, toLocaleTimeString makes one each time, and a chat asks for every line.
+const hoursAndMinutes = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+
+export const clock = (ms) => hoursAndMinutes.format(ms);
 
 export const count = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;
 
