@@ -117,7 +117,7 @@ async def test_nobody_is_ever_resumed_with_a_hole(tmp_path: Path, form: Form, fi
         stack.push_async_callback(stage.host.close)
         await stage.open()
 
-        mending, beat = set(), Beat(CUTS_PER_S)
+        beat = Beat(CUTS_PER_S)
         for cut in range(1, cuts + 1):
             await beat.next()
             wire = chance.choice([wire for wire in wires if wire.is_used] or wires)
@@ -125,11 +125,8 @@ async def test_nobody_is_ever_resumed_with_a_hole(tmp_path: Path, form: Form, fi
             if chance.random() < 0.01 and not wire.is_torn:
                 # Out of reach for a while: up to a thousand changes and more are missed.
                 wire.is_torn = True
-                mending.add(
-                    asyncio.get_running_loop().call_later(
-                        chance.uniform(1, form.choose(2, 60)), setattr, wire, "is_torn", False
-                    )
-                )
+                away_s = chance.uniform(1, form.choose(2, 60))
+                asyncio.get_running_loop().call_later(away_s, setattr, wire, "is_torn", False)
             if killing and cut % cuts_a_kill == 0:
                 _, _, err = await server.end(signal.SIGKILL)
                 assert "Traceback" not in err

@@ -77,7 +77,7 @@ STEPS = [
     Step("Bob", "room", "rename", lambda lecture: {"name": "Robert"}),
     Step(HOST, "room", "mute", person("Bob")),
     Step(HOST, "room", "lock", nothing),
-    Step(HOST, "room", "set_stage", lambda lecture: {"activity": CHAT}),
+    Step(HOST, "room", "set_stage", lambda lecture: {"activity": 0}),
     Step(HOST, "room", "open_activity", opening("And this one?"), name="second"),
     Step(
         HOST,
