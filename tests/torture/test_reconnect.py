@@ -16,6 +16,7 @@ import pytest
 import wslive
 from tests.client.rooms import Soon, Wire
 from tests.end_to_end.servers import ServeProcess
+from tests.torture.beat import Beat
 from tests.torture.figures import Figures, Form
 from tests.torture.witness import Witness, untold
 from wslive.cli import tuning
@@ -31,19 +32,6 @@ CUTS_PER_S = 43
 
 HANG_S = 600.0
 """A guard against a hang, no assertion."""
-
-
-class Beat:
-    """A steady rate. What a busy machine has missed is not made up for: a burst would be another attack."""
-
-    def __init__(self, per_s: float) -> None:
-        self._step_s = 1 / per_s
-        self._due_s = asyncio.get_running_loop().time()
-
-    async def next(self) -> None:
-        now_s = asyncio.get_running_loop().time()
-        self._due_s = max(self._due_s + self._step_s, now_s)
-        await asyncio.sleep(self._due_s - now_s)
 
 
 class Stage:

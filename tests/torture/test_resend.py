@@ -83,7 +83,7 @@ STEPS = [
         HOST,
         "poll",
         "edit",
-        lambda lecture: {"question": "Really?", "options": [{"id": "o1", "text": "yes"}, {"id": "o2", "text": "no"}]},
+        lambda lecture: {"question": "Really?", "options": ["quick", "merge", "heapsort"]},
         lambda lecture: lecture.made["second"],
     ),
     Step(HOST, "poll", "discard", nothing, lambda lecture: lecture.made["second"]),
