@@ -1,7 +1,7 @@
-"""A server for the attacks, as a process: `python served.py STORE`, with a Socket.IO gateway and no limits of rate.
+"""A server for the attacks, as a process: `python served.py STORE [--limits]`, with a Socket.IO gateway.
 
-With limits, most of what is sent would be refused before it is looked at. Its first line tells where it is; it ends
-with its standard input.
+With the usual limits of rate, most of what is sent would be refused before it is looked at. The first line tells where
+it is; it ends with its standard input.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 from tests.server.hall import UNHURRIED
@@ -22,17 +23,10 @@ from wslive.socketio.gateway import Gateway
 TOKEN = "ht_of_the_attacks"
 
 
-async def main(store: Path) -> None:
+async def main(store: Path, has_limits: bool) -> None:
     """Serve until the other end of stdin is closed."""
-    settings = ServerSettings(
-        port=0,
-        hosting_token=TOKEN,
-        vote_rate=UNHURRIED,
-        line_rate=UNHURRIED,
-        name_rate=UNHURRIED,
-        read_rate=UNHURRIED,
-        host_rate=UNHURRIED,
-    )
+    rates = [rate.name for rate in fields(ServerSettings) if rate.name.endswith("_rate")]
+    settings = ServerSettings(port=0, hosting_token=TOKEN, **({} if has_limits else dict.fromkeys(rates, UNHURRIED)))
     server = Server(settings, await SqliteLog.open(store), [Gateway()])
     await server.start()
     tuning.allow_many_sockets()
@@ -44,4 +38,4 @@ async def main(store: Path) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    tuning.run(main(Path(sys.argv[1])))
+    tuning.run(main(Path(sys.argv[1]), has_limits="--limits" in sys.argv))

@@ -24,13 +24,13 @@ PROTOCOL = {"Sec-WebSocket-Protocol": "wslive.v1"}
 class Target:
     """The server."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start it; its store and its log are kept in `folder`."""
+    def __init__(self, folder: Path, *, has_limits: bool = False) -> None:
+        """Start it; its store and its log are kept in `folder`. Without limits, nobody is too fast for it."""
         self.store = folder / "wslive.db"
         self._complaints = folder / "stderr.txt"
         with self._complaints.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.torture.served", str(self.store)],
+                [sys.executable, "-m", "tests.torture.served", str(self.store), *(["--limits"] if has_limits else [])],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.server.hall import UNHURRIED
 from tests.websocket.cases import Case, Dialect, cases
 from tests.websocket.dialects import Echo, Room, check
 from tests.websocket.raw import Opcode, RawSocket, frame
@@ -36,7 +37,7 @@ class Running:
 
     async def _run(self) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        server = Server(ServerSettings(port=0), MemoryLog())
+        server = Server(ServerSettings(port=0, handshake_rate=UNHURRIED), MemoryLog())
         await server.start()
         self.address = ("127.0.0.1", server.port)
         self._started.set()
