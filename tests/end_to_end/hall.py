@@ -94,6 +94,12 @@ class Hall:
         """Make another room on this server; returns its code."""
         return str(self._made(title)["code"])
 
+    def invitation(self, number: int) -> str:
+        """One of the room's invitations."""
+        path = f"/api/rooms/{self.code}/invitations?count={number}"
+        found = self.run(fetch_json(self.url, path, bearer=self.host_key))
+        return str(found["invitations"][-1]["invitation"])
+
     def run(self, coroutine: Any) -> Any:
         """Run a coroutine where the server runs."""
         return self._background.run(coroutine, 30)

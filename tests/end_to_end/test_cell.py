@@ -98,7 +98,9 @@ def test_the_hosts_chart_follows_the_votes(hall: Hall, show: Show) -> None:
     ada.vote(poll, "o2")
     kim.vote(poll, "o3")
     wait_for_chart(page, [0, 1, 1])
-    expect(page.get_by_text("2 of 2 answered")).to_be_visible()
+    expect(page.get_by_text("2 of 2 answered · L1: one ballot a token")).to_be_visible()
+    hall.connect(name="Robin", invitation=hall.invitation(1))
+    expect(page.get_by_text("2 of 3 answered · L1: one ballot a token")).to_be_visible()
     expect(page.locator(".wslive-option")).to_have_count(0)
 
 

@@ -59,3 +59,25 @@ def test_reloads_and_tabs_are_one_person_and_a_private_window_is_another(
         ballots=1,
         ballots_after_clearing=2,
     )
+
+
+def test_an_invitation_opens_a_locked_room_in_one_browser(room: Hall, new_page: Pages) -> None:
+    room.host.command(0, "lock", {"locked": True})
+    stranger = new_page()
+    stranger.goto(room.link)
+    expect(stranger.get_by_text("This room cannot be joined.")).to_be_visible()
+    link = f"{room.link}#{room.invitation(1)}"
+    page = new_page(viewport=(390, 800))
+    page.goto(link)
+    page.get_by_label("Your name").fill("Ada")
+    page.get_by_role("button", name="Join").click()
+    expect(page.get_by_text("Connected")).to_be_visible()
+    assert page.url == room.link, "used, and out of the address"
+    page.reload()
+    expect(page.get_by_text("Connected")).to_be_visible()
+    other = new_page()
+    other.goto(link)
+    other.get_by_label("Your name").fill("Eve")
+    other.get_by_role("button", name="Join").click()
+    expect(other.get_by_role("alert")).to_contain_text("has been used already")
+    assert room.host.view["people"]["count"] == 1

@@ -146,6 +146,15 @@ export const percent = (n, of) => (of ? `${Math.floor((200 * n + of) / (2 * of))
 /** "37 of 52 answered": of all who have joined, also those who have left since. */
 export const turnout = (answered, joined) => `${answered} of ${Math.max(answered, joined)} answered`;
 
+const BALLOT_OF = ["connection", "token", "invitation", "login"];
+
+/** "L1: one ballot a token": how sure it is that a ballot is a person, by the least sure of those who have joined. */
+export function certainty(people) {
+  const levels = Object.values(people?.names ?? {}).map((person) => person.level ?? 1);
+  const least = Math.min(...levels);
+  return levels.length ? `L${least}: one ballot a ${BALLOT_OF[least]}` : "";
+}
+
 /** The state of the connection for people. */
 export function statusWords({ status, awaySince, pending = [], reason }) {
   if (status === "live") return "Connected";
@@ -225,7 +234,7 @@ async function fetched(url) {
 export function makeLib({ plotly, chart }) {
   const charts = {};
   return {
-    h, attr, text, show, list, icon, formula, plain, clock, count, percent, turnout, statusWords, announce, reducesMotion,
+    h, attr, text, show, list, icon, formula, plain, clock, count, percent, turnout, certainty, statusWords, announce, reducesMotion,
     plotly: () => plotlyOnce(plotly),
     chart: (kind) => (charts[kind] ??= Promise.resolve(chart(kind))),
   };

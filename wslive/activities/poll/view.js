@@ -348,8 +348,9 @@ function render({ model, el, lib }) {
     turnoutBar.style.setProperty("--wslive-share", joined ? tally.answered / joined : 0);
     const when = whenShown(definition, status, own.ballot.length > 0);
     say(turnoutNote, place === "cell" && !definition.secret, isHost ? "The room does not see the result yet." : when);
-    const note = seesResult || definition.secret ? answered : `${answered} · ${when}`;
-    say(foot, !big && place !== "screen", note);
+    const sure = place === "cell" && isHost ? lib.certainty(model.get("people")) : "";
+    const told = [answered, seesResult || definition.secret ? "" : when, sure].filter(Boolean).join(" · ");
+    say(foot, !big && place !== "screen", told);
 
     text(state, own.words);
     attr(state, { "data-state": own.state || null });
