@@ -76,7 +76,7 @@ class Hall:
         self._folder = folder
         self._settings = settings
         self._background = Background()
-        self._people: list[Connection] = []
+        self.people: list[Connection] = []
         self._wires: list[Wire] = []
         self._port = 0
         self.start()
@@ -165,7 +165,7 @@ class Hall:
         """Somebody comes in; the options are those of `Connection`."""
         connection = Connection(self.url, self.code, rng=random.Random(0), **options)
         self.run(connection.open())
-        self._people.append(connection)
+        self.people.append(connection)
         return Person(self, connection)
 
     def join(self, *names: str) -> list[Person]:
@@ -189,7 +189,7 @@ class Hall:
 
     def close(self) -> None:
         """Everybody goes, and the server ends."""
-        for connection in self._people:
+        for connection in self.people:
             self.run(connection.close())
         for wire in self._wires:
             self.run(wire.__aexit__())

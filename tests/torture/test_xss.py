@@ -4,12 +4,13 @@ The payloads are in xss_payloads.txt. Each of them goes through names, chat line
 Nothing may run, nothing may be made of them but text, and nothing may be asked of another host.
 """
 
+import asyncio
 import csv
 import io
 import subprocess
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from wslive.core.text import MAX_NAME_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHAR
 from wslive.server.settings import Rate
 
 FILE = Path(__file__).with_name("xss_payloads.txt")
+FIRST_POLL = 3
 UNHURRIED = Rate(1e6, 1e6)
 INVISIBLE = "a\u202eb\u2066c\u200bd\u200de\ufefff\u0007g\u0000h\u001bi\u00adj\u2028k\u3164l\u2800m"
 """Bidirectional, zero-width, control, blank and other characters that are not seen."""
@@ -141,11 +143,32 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
     hall.close()
 
 
+async def all_at_once(asked: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    return await asyncio.gather(*asked)
+
+
+async def come(server: str, code: str) -> list[Connection]:
+    """Everybody with a payload for a name."""
+    people = [Connection(server, code, name=name) for name in names()]
+    for start in range(0, len(people), 20):
+        await all_at_once(person.open() for person in people[start : start + 20])
+    return people
+
+
+def vote(person: Connection, poll: int, i: int) -> Coroutine[Any, Any, int]:
+    return person.command(poll, "cast_vote", {"round": 1, "options": [f"o{i % 2 + 1}"]})
+
+
 def fill(hall: Hall) -> list[int]:
     """Every payload as a name, a line, in a question and in an option; returns the polls."""
-    people = hall.join(*names())
-    for i, text in enumerate([*payloads(), INVISIBLE]):
-        people[i % len(people)].say(text)
+    people = hall.run(come(hall.url, hall.code))
+    hall.people += people
+    hall.run(
+        all_at_once(
+            people[i % len(people)].command(CHAT, "say", {"text": text})
+            for i, text in enumerate([*payloads(), INVISIBLE])
+        )
+    )
     hall.host.say("This is the host.")
     questions = packed(payloads(), MAX_QUESTION_CHARS)
     options = list(dict.fromkeys(packed(payloads(), MAX_OPTION_CHARS)))
@@ -153,8 +176,7 @@ def fill(hall: Hall) -> list[int]:
     for i, question in enumerate(questions):
         mine = options[i :: len(questions)]
         polls.append(hall.poll(question, [*mine, "none of them", "or this"], keep_open=True))
-    for i, person in enumerate(people):
-        person.vote(polls[i % len(polls)], f"o{i % 2 + 1}")
+    hall.run(all_at_once(vote(person, polls[i % len(polls)], i) for i, person in enumerate(people)))
     return polls
 
 
@@ -292,19 +314,18 @@ polls[0]""",
 
 
 @contextmanager
-def crowd(link: str) -> Iterator[list[Connection]]:
-    """Everybody with a payload for a name."""
-    background, people = Background(), []
+def crowd(link: str, poll: int) -> Iterator[None]:
+    """Everybody with a payload for a name, who says it and votes."""
+    background = Background()
     server, code = link.rsplit("/r/", 1)
+    people = background.run(come(server, code), 60)
     try:
-        for name in names():
-            connection = Connection(server, code, name=name)
-            background.run(connection.open(), 30)
-            people.append(connection)
-        yield people
+        lines = [(people[i % len(people)], text) for i, text in enumerate(payloads())]
+        background.run(all_at_once(p.command(CHAT, "say", {"text": text}) for p, text in lines), 60)
+        background.run(all_at_once(vote(person, poll, i) for i, person in enumerate(people)), 60)
+        yield
     finally:
-        for connection in people:
-            background.run(connection.close(), 30)
+        background.run(all_at_once(person.close() for person in people), 60)
         background.stop()
 
 
@@ -330,14 +351,7 @@ def test_in_a_notebook_and_what_is_exported_from_it(
     host = lab.open(page, "xss.ipynb")
     host.run_all()
     link = host.text(0).split()[-1]
-    with crowd(link) as people:
-        background = Background()
-        poll = 3
-        for i, (connection, text) in enumerate(zip(people * 2, payloads(), strict=False)):
-            background.run(connection.command(CHAT, "say", {"text": text}), 30)
-            if i < len(people):
-                vote = {"round": 1, "options": [f"o{i % 2 + 1}"]}
-                background.run(connection.command(poll, "cast_vote", vote), 30)
+    with crowd(link, FIRST_POLL):
         for cell in cells[2:]:
             host.run_cell(host.append(cell))
             oracle.check(page)
@@ -346,7 +360,6 @@ def test_in_a_notebook_and_what_is_exported_from_it(
         for button in page.get_by_role("button", name="people").all():
             button.click()
         oracle.check(page)
-        background.stop()
     made = host.run(
         f"import pathlib; out = pathlib.Path({str(tmp_path)!r})\n"
         "print([polls[0].to_csv(out / 'votes.csv', names=True), room.chat.to_csv(out / 'lines.csv'), "
