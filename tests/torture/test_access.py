@@ -28,7 +28,7 @@ from wslive.eventlog.base import EventLog
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.access import Claims, Signer
 from wslive.server.app import Extension, Server
-from wslive.server.settings import ServerSettings
+from wslive.server.settings import Rate, ServerSettings
 from wslive.socketio.gateway import Gateway
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.messages import ClientMessage
@@ -129,44 +129,61 @@ async def come_as(role: str, hall: Hall) -> Person:
     return await by_ticket(hall, first) if "ticket" in role else first
 
 
-@pytest.mark.parametrize(
-    "role",
-    [
-        "host",
-        "host with the ledger",
-        "host by ticket",
-        "participant",
-        "participant by ticket",
-        "viewer",
-        "viewer by ticket",
-    ],
+ROLES = (
+    "host",
+    "host with the ledger",
+    "host by ticket",
+    "participant",
+    "participant by ticket",
+    "viewer",
+    "viewer by ticket",
 )
-async def test_every_command_of_every_role(role: str, figures: Figures):
+
+
+async def test_every_command_of_every_role(figures: Figures):
     denied = accepted = 0
-    async with opened() as hall:
-        host = await hall.host()
-        member = await come_as(role, hall)
-        assert member.welcome["role"] == role.split()[0]
-        ids = await ids_of(hall, host)
-        if member.welcome["role"] == "host":
-            ids["whom"] = {"person": ids["bob"]}
-        for (kind, name), (letters, body) in RIGHTS.items():
-            before = await head(hall)
-            answer = await member.command(ids[kind], name, body(ids))
-            if role[0] in letters:
-                assert answer["type"] == "ack", (kind, name, answer)
-                accepted += 1
-            else:
-                assert answer.get("code") == "not_allowed", (kind, name, answer)
-                assert await head(hall) == before
-                denied += 1
+    for role in ROLES:
+        async with opened() as hall:
+            host = await hall.host()
+            member = await come_as(role, hall)
+            assert member.welcome["role"] == role.split()[0]
+            ids = await ids_of(hall, host)
+            if member.welcome["role"] == "host":
+                ids["whom"] = {"person": ids["bob"]}
+            for (kind, name), (letters, body) in RIGHTS.items():
+                before = await head(hall)
+                answer = await member.command(ids[kind], name, body(ids))
+                if role[0] in letters:
+                    assert answer["type"] == "ack", (role, kind, name, answer)
+                    accepted += 1
+                else:
+                    assert answer.get("code") == "not_allowed", (role, kind, name, answer)
+                    assert await head(hall) == before
+                    denied += 1
     figures(
         row=10,
-        attack=f"every command as {role}",
-        holds="What no row allows is denied, and nothing is stored.",
+        attack="every command as every role, by token, key and ticket",
+        holds="What no row allows is denied, and nothing is stored; a command without a row fails the test.",
+        commands=len(RIGHTS),
+        roles=len(ROLES),
         denied=denied,
         accepted=accepted,
     )
+
+
+SLOW = Rate(per_s=0.001, burst=2)
+
+
+@pytest.mark.parametrize("command", [c for c, (letters, _) in RIGHTS.items() if "p" in letters], ids=".".join)
+async def test_every_command_of_participants_has_a_rate_and_says_when_to_come_back(command: tuple[str, str]):
+    of = ("vote_rate", "line_rate", "name_rate")
+    async with opened(**dict.fromkeys(of, SLOW)) as hall:
+        host, ada = await hall.host(), await hall.join("Ada")
+        ids = await ids_of(hall, host)
+        answers = [await ada.command(ids[command[0]], command[1], RIGHTS[command][1](ids)) for _ in range(3)]
+        assert [answer.get("code") == "too_fast" for answer in answers] == [False, False, True]
+        assert answers[2]["retry_after_s"] > 0
+        assert "try again in" in answers[2]["message"]
 
 
 async def test_only_the_hosts_program_is_told_single_ballots():

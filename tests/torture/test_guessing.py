@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.server.hall import Hall
+from tests.socketio.client import Client
 from tests.torture.figures import Figures, Form
 from tests.torture.test_access import opened
 from wslive.core.errors import TooFast
@@ -19,6 +18,7 @@ from wslive.eventlog.sqlite import SqliteLog
 from wslive.server.access import CODE_LENGTH, CODE_SYMBOLS, new_code
 from wslive.server.guesses import Guesses
 from wslive.server.settings import Rate, ServerSettings
+from wslive.socketio.gateway import Gateway
 from wslive.wire.close_codes import CloseCode
 
 PROXIED: dict[str, Any] = {"trusted_proxies": ("127.0.0.1",)}
@@ -67,6 +67,14 @@ async def about(hall: Hall, code: str) -> list[Any]:
     return [answer.code, answer.body, sorted((k, v) for k, v in answer.headers.get_all() if k != "Date")]
 
 
+async def socketio(hall: Hall, code: str) -> list[Any]:
+    client = await Client.open(hall.server.url, room=code)
+    try:
+        return [await client.connect()]
+    finally:
+        await client.close()
+
+
 async def events(hall: Hall, code: str) -> list[Any]:
     answer = await hall.http(f"/api/rooms/{code}/events", bearer="hk_guessed")
     return [answer.code, answer.body]
@@ -78,23 +86,28 @@ PROBES: dict[str, Callable[[Hall, str], Awaitable[list[Any]]]] = {
     "a host with a guessed key": lambda hall, code: hello(hall, code, role="host", token="hk_guessed"),
     "the page that asks for a name": about,
     "the log with a guessed key": events,
+    "a Socket.IO client": socketio,
 }
 
 
-@pytest.mark.parametrize("probe", PROBES)
-async def test_every_reason_has_one_answer(probe: str, figures: Figures):
-    async with rooms(**UNLIMITED) as (hall, codes):
-        # To viewers a full room is open; a host may come into every room that there is, with its key.
-        asked = [s for s in STATES if (probe, s) != ("a viewer", "full")]
-        answers = {state: await PROBES[probe](hall, codes[state]) for state in asked}
-    assert len({repr(answer) for answer in answers.values()}) == 1, answers
-    assert "unavailable" in repr(answers["unknown"]) or "wrong_host_key" in repr(answers["unknown"])
+async def test_every_reason_has_one_answer(figures: Figures):
+    asked = 0
+    async with rooms(extensions=[Gateway()], **UNLIMITED) as (hall, codes):
+        for probe, ask in PROBES.items():
+            # To those who only look on a full room is open.
+            states = [s for s in STATES if s != "full" or probe not in ("a viewer", "a Socket.IO client")]
+            answers = {state: await ask(hall, codes[state]) for state in states}
+            assert len({repr(answer) for answer in answers.values()}) == 1, (probe, answers)
+            told = repr(answers["unknown"])
+            assert "unavailable" in told or "wrong_host_key" in told
+            asked += len(states)
     figures(
         row=12,
-        attack=f"why a room cannot be joined, asked by {probe}",
+        attack="why a room cannot be joined, asked in every way there is",
         holds="Unknown, ended, locked, full and deleted rooms are told in the same bytes.",
-        states=len(answers),
-        different_answers=1,
+        ways=len(PROBES),
+        asked=asked,
+        different_answers=0,
     )
 
 
