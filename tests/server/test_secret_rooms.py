@@ -13,7 +13,7 @@ import pytest
 from tests.server.faulty_log import FaultyLog
 from wslive.activities import activities
 from wslive.core.commands import Command
-from wslive.core.errors import InDoubt, SecretPollClosed, TemporarilyUnavailable
+from wslive.core.errors import InDoubt, SecretPollClosed, StoreUnwritable, TemporarilyUnavailable
 from wslive.core.roles import HOST_ACTOR, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.core.secrecy import BoxId, BoxKey
@@ -218,6 +218,22 @@ async def test_a_key_that_cannot_be_destroyed_is_tried_again(
     keys.is_stubborn = False
     await task.ask(ADA, command("r2", "rename", name="Countess"))
     assert files(folder) == []
+
+
+async def test_a_room_whose_keys_cannot_be_read_is_not_opened_without_them(
+    task: RoomTask, log: FaultyLog, open_task: OpenTask, folder: Path
+):
+    await task.ask(ADA, vote("r1"))
+    await task.close()
+    key = folder / "room1.4.1"
+    secret = key.read_bytes()
+    key.unlink()
+    key.mkdir()  # as root nothing is unreadable, but for this
+    with pytest.raises(StoreUnwritable):
+        await open_task()
+    key.rmdir()
+    key.write_bytes(secret)
+    await (await open_task()).ask(BOB, vote("r2"))
 
 
 # ── a whole node ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,12 +16,17 @@ import os
 import re
 import secrets
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
+from wslive.core.errors import StoreUnwritable
 from wslive.core.room import Room
 from wslive.core.secrecy import KEY_BYTES, BoxId, BoxKey
 from wslive.server.settings import ServerSettings
+
+ResultT = TypeVar("ResultT")
 
 logger = logging.getLogger("wslive.room")
 
@@ -35,6 +40,11 @@ class BoxKeys:
         """Keep them in `folder`, which is made when it is needed; None: in memory, where they end with the process."""
         self._folder = folder
         self._memory: dict[tuple[str, BoxId], BoxKey] = {}
+
+    @property
+    def are_in_memory(self) -> bool:
+        """Whether nothing here waits for a disk."""
+        return self._folder is None
 
     def load(self, room: str) -> dict[BoxId, BoxKey]:
         """The keys of a room that are there."""
@@ -122,8 +132,15 @@ class RoomKeys:
         self._kept = kept
 
     async def load(self) -> None:
-        """Take up those that are there."""
-        self.by_box.update(await asyncio.to_thread(self._kept.load, self._room))
+        """Take up those that are there.
+
+        Raises:
+            StoreUnwritable: They cannot be read. Without them a poll would pass for one whose answers are lost.
+        """
+        try:
+            self.by_box.update(await self._do(self._kept.load))
+        except OSError as error:
+            raise StoreUnwritable(f"The keys of secret polls cannot be read: {error}") from None
 
     async def tend(self, room: Room) -> None:
         """See that every box that is open has a key, and that no other key is left."""
@@ -132,16 +149,22 @@ class RoomKeys:
         boxes = {(activity, box.name) for activity, box in room.boxes.items()}
         for box in self.by_box.keys() - boxes:
             try:
-                await asyncio.to_thread(self._kept.destroy, self._room, box)
+                await self._do(self._kept.destroy, box)
             except OSError as error:  # tried again after the next batch
                 logger.error("room %s: the key of a closed secret poll is still there: %s", self._room, error)
             else:
                 del self.by_box[box]
         for box in boxes - self.by_box.keys() - room.unread:
             try:
-                self.by_box[box] = await asyncio.to_thread(self._kept.make, self._room, box)
+                self.by_box[box] = await self._do(self._kept.make, box)
             except OSError as error:  # votes are sent away until then
                 logger.error("room %s: a secret poll has no key: %s", self._room, error)
+
+    async def _do(self, call: Callable[..., ResultT], *box: BoxId) -> ResultT:
+        """Beside the loop, if the disk is concerned."""
+        if self._kept.are_in_memory:
+            return call(self._room, *box)
+        return await asyncio.to_thread(call, self._room, *box)
 
 
 def box_keys(settings: ServerSettings) -> BoxKeys:
