@@ -12,26 +12,60 @@ from tests.simulation.reader import Reader, frozen
 from wslive.activities import activities
 from wslive.audit.recount import Recount
 from wslive.core import room_view
+from wslive.core.errors import SecretPollClosed
 from wslive.core.events import Event, Head, follows, head_after
-from wslive.core.room import Room, apply
+from wslive.core.room import Room, apply, replay
+from wslive.core.secrecy import BoxId, BoxKey
+
+Keys = dict[BoxId, BoxKey]
 
 
 async def broken(lecture: Lecture) -> list[str]:
     """What does not hold, a sentence each."""
     record = lecture.room.record
     events = await lecture.disk.read(record.room, 0, 1_000_000)
+    keys = lecture.keys.ever
     return [
         *(f"logged: {text}" for text in lecture.complaints),
-        *_log(events, record.epoch),
-        *(problem for reader in lecture.readers for problem in _told(reader, events)),
-        *_shown(lecture.readers, events, record.epoch),
+        *_log(events, record.epoch, lecture.keys.load(record.room)),
+        *(problem for reader in lecture.readers for problem in _told(reader, _revealed(reader, events, keys))),
+        *_shown(lecture.readers, events, record.epoch, keys),
+        *_secret(lecture, events),
     ]
 
 
-def _log(events: list[Event], epoch: str) -> Iterator[str]:
+def _revealed(reader: Reader, events: list[Event], keys: Keys) -> list[Event]:
+    """The log with this reader's own secret votes under their actor and ref."""
+    actor = reader.connection.actor
+    boxes = [
+        (box, key.pseudonym(actor), {key.ref(actor, ref): ref for ref in reader.sent}) for box, key in keys.items()
+    ]
+    own = {(box[0], pseudonym, hashed): ref for box, pseudonym, refs in boxes for hashed, ref in refs.items()}
+    return [
+        msgspec.structs.replace(event, actor=actor, ref=ref)
+        if (ref := own.get((event.activity, event.actor, event.ref))) is not None
+        else event
+        for event in events
+    ]
+
+
+def _secret(lecture: Lecture, events: list[Event]) -> Iterator[str]:
+    """Nobody's name is on a secret vote, and a key is there exactly while its box is open."""
+    people = {event.actor for event in events if event.kind == "joined"}
+    for event in events:
+        if event.kind == "sealed" and event.actor in people:
+            yield f"event {event.offset} is a secret vote by {event.actor}"
+    record = lecture.room.record
+    room = replay(record.epoch, events, activities())
+    kept, open_boxes = set(lecture.keys.load(record.room)), {(id, box.name) for id, box in room.boxes.items()}
+    if kept != open_boxes:
+        yield f"the keys of {kept} are kept, and the boxes {open_boxes} are open"
+
+
+def _log(events: list[Event], epoch: str, keys: Keys) -> Iterator[str]:
     """The log is whole, and a tally is what the votes in it give."""
     head, recount, refs = Head(epoch), Recount(), set()
-    room = Room(epoch, activities())
+    room = Room(epoch, activities(), keys)
     for event in events:
         if not follows(head, event) or hashlib.sha256(event.body).digest() != event.body_hash:
             yield f"event {event.offset} does not follow the one before"
@@ -44,7 +78,10 @@ def _log(events: list[Event], epoch: str) -> Iterator[str]:
         if problem is not None:
             yield f"event {event.offset}: {problem}"
         apply(room, event)
+    yield from recount.uncounted()
     for poll, state in room.of_kind("poll").items():
+        if state.secret and state.is_open:
+            continue  # not counted yet
         shown = [(r.answered, {o: n for o, n in r.counts.items() if n}) for r in state.rounds]
         counted = [(answered, counts) for _, answered, counts in recount.tallies(poll)]
         if shown != counted:
@@ -60,7 +97,8 @@ def _told(reader: Reader, events: list[Event]) -> Iterator[str]:
         if event is None or event.offset != offset:
             yield f"{reader.who} was told that {ref} is at {offset}; the log has {event and event.offset}"
     for ref, code in reader.refused.items():
-        if ref in by_ref:
+        # A secret vote that comes again when its box was counted is told that nobody can look that up.
+        if ref in by_ref and code != SecretPollClosed.code:
             yield f"{reader.who} was told that {ref} is refused ({code}); it is event {by_ref[ref].offset}"
     if actor.startswith("p_"):
         joined = sum(event.kind == "joined" for event in by_ref.values())
@@ -73,9 +111,9 @@ def _told(reader: Reader, events: list[Event]) -> Iterator[str]:
         yield f"{reader.who} went back from {before} to {after}"
 
 
-def _shown(readers: list[Reader], events: list[Event], epoch: str) -> Iterator[str]:
+def _shown(readers: list[Reader], events: list[Event], epoch: str, keys: Keys) -> Iterator[str]:
     """Every replica was, at every position it ever stood at, what its reader may see there: no hole, nothing more."""
-    room = Room(epoch, activities())
+    room = Room(epoch, activities(), keys)
     for event in events:
         apply(room, event)
         for reader in readers:

@@ -22,9 +22,11 @@ from tests.simulation.reader import Reader
 from wslive.client import link
 from wslive.core.errors import InDoubt, LogError, NotAppended
 from wslive.core.roles import Role
+from wslive.core.secrecy import BoxId, BoxKey
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.access import Signer, signer
 from wslive.server.admission import Door
+from wslive.server.box_keys import BoxKeys
 from wslive.server.connection import Connection
 from wslive.server.fanout import Member
 from wslive.server.node import NewRoom, Node
@@ -40,10 +42,11 @@ HEALED_WITHIN_S = 180.0
 class RunningServer:
     """One life of the server's process."""
 
-    def __init__(self, log: FaultyLog, settings: ServerSettings, signer: Signer) -> None:
+    def __init__(self, log: FaultyLog, settings: ServerSettings, signer: Signer, keys: BoxKeys) -> None:
         self.settings = settings
         self.flusher = Flusher()
         self.node = Node(log, settings)  # type: ignore[arg-type]
+        self.node.box_keys = keys
         self._door = Door(self.node, signer)
         self._connections: list[Connection] = []
         self._upkeep = asyncio.create_task(self._sweep())
@@ -74,11 +77,24 @@ class RunningServer:
             await self.node.sweep()
 
 
+class RememberedKeys(BoxKeys):
+    """The keys of secret polls, which survive every server; and all that ever were, for whoever looks afterwards."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.ever: dict[BoxId, BoxKey] = {}
+
+    def make(self, room: str, box: BoxId) -> BoxKey:
+        self.ever[box] = super().make(room, box)
+        return self.ever[box]
+
+
 class Lecture:
     """One run.
 
     Attributes:
         disk: What survives every server.
+        keys: The keys of its secret polls; with `secret` all polls that can be are.
         room: The room.
         readers: Everybody, the host's two programs and the viewer included.
         trouble_s: For how long things happen and go wrong.
@@ -86,12 +102,14 @@ class Lecture:
         complaints: What was logged as an error; nothing may be.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, secret: bool = False) -> None:
         self.seed = seed
+        self.secret = secret
         self.rng = random.Random(f"{seed}/trouble")
         self.trouble_s = self.rng.choice([3.0, 6.0, 12.0])
         self.disk = MemoryLog()
         self.log = FaultyLog(self.disk)
+        self.keys = RememberedKeys()
         self.network = Network(seed)
         self.settings = ServerSettings(
             max_resume_ops=self.rng.choice([3, 30, 1000]),
@@ -132,6 +150,7 @@ class Lecture:
         code, key = self.room.record.code, self.room.host_key
         people = [Reader(self.seed, f"person {n}", code, name=f"P{n}") for n in range(PEOPLE)]
         host = Reader(self.seed, "host", code, role=Role.HOST, token=key, ledger=True)
+        host.asks_in_secret = self.secret
         screen = Reader(self.seed, "host's screen", code, role=Role.HOST, token=key)
         return [host, screen, Reader(self.seed, "viewer", code, role=Role.VIEWER), *people]
 
@@ -245,7 +264,7 @@ class Lecture:
         self._start_server()
 
     def _start_server(self) -> None:
-        self._server = RunningServer(self.log, self.settings, self._signer)
+        self._server = RunningServer(self.log, self.settings, self._signer, self.keys)
         self.network.server = self._server
 
     # ── what nobody may hear ──────────────────────────────────────────────────────────────────────────────────

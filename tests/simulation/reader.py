@@ -30,6 +30,7 @@ class Reader:
         connection: The client's own.
         sent: The refs of all commands.
         acks: Each ack as it came from the wire: ref and offset.
+        asks_in_secret: Whether the polls that can be secret are.
         refused: The refs that were refused for good, with the code.
         seen: The view at each position, as it looked when the replica had come there.
         went_back: Positions that were left for earlier ones; there may be none.
@@ -41,6 +42,7 @@ class Reader:
         self.rng = random.Random(f"{seed}/{who}")
         self.connection = Connection(self.url, code, role=role, on_change=self.note_position, rng=self.rng, **options)
         self.ledger = bool(options.get("ledger"))
+        self.asks_in_secret = False
         self.sent: set[str] = set()
         self.acks: list[tuple[str, int]] = []
         self.refused: dict[str, str] = {}
@@ -167,7 +169,9 @@ class Reader:
                 "results": rng.choice(["live", "after_vote", "after_close", "host_only"]),
                 "changeable": rng.random() < 0.8,
             }
-            return 0, "open_activity", {"kind": "poll", "body": body, "keep_open": rng.random() < 0.5}
+            keep_open = rng.random() < 0.5
+            body["secret"] = self.asks_in_secret and body["results"] in ("after_close", "host_only")
+            return 0, "open_activity", {"kind": "poll", "body": body, "keep_open": keep_open}
         poll = rng.choice([*polls])
         if draw < 0.5:
             return poll, rng.choice(["close", "reopen", "reopen", "start_round"]), {}

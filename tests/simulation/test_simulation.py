@@ -37,11 +37,11 @@ def seeds() -> list[int]:
     return [*known, *chosen]
 
 
-def simulate(seed: int) -> tuple[Lecture, list[str]]:
+def simulate(seed: int, *, secret: bool = False) -> tuple[Lecture, list[str]]:
     """One run, and what does not hold after it."""
 
     async def main() -> tuple[Lecture, list[str]]:
-        lecture = Lecture(seed)
+        lecture = Lecture(seed, secret=secret)
         try:
             await lecture.run()
         except TimeoutError:
@@ -59,6 +59,17 @@ def test_whatever_goes_wrong_nothing_acked_is_lost_and_everybody_sees_what_is_du
         if problems:
             failed[seed] = [*(problem[:600] for problem in problems[:3]), *lecture.happened]
     assert not failed, f"seeds {[*failed]} fail; the first: {next(iter(failed.values()))}"
+
+
+def test_the_same_holds_where_votes_are_secret():
+    failed, sealed = {}, 0
+    for seed in seeds()[::4]:
+        lecture, problems = simulate(seed, secret=True)
+        sealed += len(lecture.keys.ever)
+        if problems:
+            failed[seed] = [*(problem[:600] for problem in problems[:3]), *lecture.happened]
+    assert not failed, f"seeds {[*failed]} fail; the first: {next(iter(failed.values()))}"
+    assert sealed
 
 
 @pytest.mark.parametrize("seed", [0, 4, 5])

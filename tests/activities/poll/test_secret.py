@@ -119,6 +119,16 @@ def test_a_late_vote_is_told_what_can_be_known(small: SmallRoom) -> None:
     assert type(small.refused(ADA, "cast_vote", poll, round=3, options=["o1"])) is QuestionChanged
 
 
+def test_a_late_vote_in_a_discarded_poll_is_not_told_that_it_was_not_stored(small: SmallRoom) -> None:
+    poll = small.poll(secret=True)
+    small.vote(ADA, poll, "o1")
+    small.send(HOST, "discard", poll)
+    refusal = small.refused(ADA, "cast_vote", poll, round=1, options=["o1"])
+    assert isinstance(refusal, SecretPollClosed)
+    assert refusal.message == "The host has taken this question away."
+    assert type(small.refused(HOST, "close", poll)) is QuestionChanged
+
+
 def test_going_on_is_a_new_round(small: SmallRoom) -> None:
     poll = small.poll(secret=True)
     small.vote(ADA, poll, "o2")

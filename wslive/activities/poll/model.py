@@ -132,7 +132,9 @@ class Poll(Activity[PollState]):
     def decide(self, state: PollState, command: Any, context: Context) -> msgspec.Struct:
         """See the commands above."""
         if state.discarded:
-            raise QuestionChanged("The host has taken this question away.")
+            # A secret vote may have come before: "not counted", which the other code stands for, would be a guess.
+            is_late_secret = state.secret and isinstance(command, CastVote | RetractVote)
+            raise (SecretPollClosed if is_late_secret else QuestionChanged)("The host has taken this question away.")
         match command:
             case CastVote(round=round, options=options):
                 _check_votable(state, round)
