@@ -10,7 +10,7 @@ import click
 from rich.console import Console
 
 from benchmarks import connections, fanout, kernel, machine, opening, page, startup, votes
-from benchmarks.report import TRIES, Row, Setup, as_json, table
+from benchmarks.report import Row, Setup, as_json, table
 from benchmarks.server import UNHURRIED
 from wslive.cli import tuning
 
@@ -35,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[Setup], list[Row]]] = {
 @click.argument("names", nargs=-1, type=click.Choice(list(BENCHMARKS)), metavar="[NAME]...")
 @click.option("--repeats", default=5, show_default=True, help="Runs of each server, interleaved.")
 @click.option("--seconds", default=3.0, show_default=True, help="For how long a load is kept up in each run.")
+@click.option("--tries", default=4, show_default=True, help="How often a run is repeated at most that is disturbed.")
 @click.option(
     "--json",
     "folder",
@@ -42,7 +43,7 @@ BENCHMARKS: dict[str, Callable[[Setup], list[Row]]] = {
     default=machine.BUILD / "figures",
     help="Where to write a file for each benchmark; build/bench/figures without it.",
 )
-def main(names: tuple[str, ...], repeats: int, seconds: float, folder: Path) -> None:
+def main(names: tuple[str, ...], repeats: int, seconds: float, tries: int, folder: Path) -> None:
     """Measure a real server on this machine, beside its peers; exits with 1 if something came out wrong.
 
     The server has one core, the load another. Each server is measured anew in each run, and medians are compared.
@@ -51,17 +52,17 @@ def main(names: tuple[str, ...], repeats: int, seconds: float, folder: Path) -> 
     server_core, load_core = machine.two_cores()
     machine.pin(load_core)
     console = Console()
-    setup = Setup(console, repeats, seconds, server_core, load_core)
-    settings = {"vote_rate": UNHURRIED.per_s, "line_rate": UNHURRIED.per_s}
+    setup = Setup(console, repeats, seconds, server_core, load_core, tries)
+    settings = {"vote_rate": UNHURRIED.per_s, "line_rate": UNHURRIED.per_s, "handshake_rate": UNHURRIED.per_s}
     rows = []
     folder.mkdir(parents=True, exist_ok=True)
     with machine.ahead_of_others() as is_ahead:
         console.print(
             f"Server on core {server_core}, load on core {load_core}"
             f"{', both ahead of what else runs here' if is_ahead else ''}. SQLite syncs each commit. "
-            f"Votes and lines of one token: {UNHURRIED.per_s:g}/s, raised for the benchmarks. A run in which server or "
-            f"load waited for others for more than {machine.MAX_WAIT_SHARE:.0%} of the time is void; there are up to "
-            f"{TRIES} tries.",
+            f"Votes and lines of one token, and handshakes: {UNHURRIED.per_s:g}/s, raised for the benchmarks. A run in "
+            f"which server or load waited for others for more than {machine.MAX_WAIT_SHARE:.0%} of the time is void; "
+            f"there are up to {tries} tries.",
             highlight=False,
         )
         for name in names or BENCHMARKS:

@@ -18,9 +18,6 @@ from rich.table import Table
 from benchmarks.load import Load
 from benchmarks.machine import MAX_WAIT_SHARE, Cost, cost, described, usage
 
-TRIES = 4
-"""How often a run is measured at most until others leave it alone."""
-
 
 class Setup(msgspec.Struct, frozen=True):
     """How to measure.
@@ -28,6 +25,7 @@ class Setup(msgspec.Struct, frozen=True):
     Attributes:
         repeats: Runs of each server, interleaved.
         seconds: For how long a load is kept up in each run.
+        tries: How often a run is measured at most until others leave it alone.
         server_core, load_core: Where they run; None where there are no two cores.
     """
 
@@ -36,6 +34,7 @@ class Setup(msgspec.Struct, frozen=True):
     seconds: float
     server_core: int | None
     load_core: int | None
+    tries: int = 4
 
 
 class Run(msgspec.Struct):
@@ -168,10 +167,10 @@ class Repeated(msgspec.Struct):
 def undisturbed(setup: Setup, name: str, measure: Callable[[], Run]) -> tuple[Run, int]:
     """A run that others left alone, and how many were thrown away for it.
 
-    Where there is none within `TRIES`, the least disturbed one is taken; it says so itself.
+    Where there is none within `setup.tries`, the least disturbed one is taken; it says so itself.
     """
     runs = []
-    for _ in range(TRIES):
+    for _ in range(setup.tries):
         run = measure()
         runs.append(run)
         told = ", ".join(f"{figure} {shown(value)}" for figure, value in run.figures.items())
@@ -184,7 +183,7 @@ def undisturbed(setup: Setup, name: str, measure: Callable[[], Run]) -> tuple[Ru
         )
         if not run.is_void:
             return run, len(runs) - 1
-    return min(runs, key=lambda run: run.waited_share), TRIES
+    return min(runs, key=lambda run: run.waited_share), setup.tries
 
 
 def repeat(setup: Setup, servers: Mapping[str, Callable[[], Run]]) -> Repeated:

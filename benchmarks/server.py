@@ -1,7 +1,7 @@
-"""The server under test: what `wslive serve` runs, with the rates of one token raised, until its input is closed.
+"""The server under test: what `wslive serve` runs, with the rates of one token and of handshakes raised.
 
 Everything else is as in production: SQLite that syncs each commit (FULL), tokens, access checks, log, outboxes.
-It prints one line of JSON, with its address and its hosting token.
+It prints one line of JSON, with its address and its hosting token, and serves until its input is closed.
 """
 
 from __future__ import annotations

@@ -246,6 +246,7 @@ def _advice(reason: str) -> list[str]:
 _ADVICE = (
     ("too many open files", "this computer allows too few open files; try `ulimit -n 10000` before the test"),
     ("as many connections as it takes", "the server's own limit, max_connections, is reached"),
+    ("Many are coming in", "others come in too: the server takes handshake_rate a second, and phones try again"),
     ("cannot be joined", "the room is full (max_participants), or somebody ended it"),
     ("connection refused", "nobody listens any more: look whether the server or the proxy has ended, and at its log"),
     (
