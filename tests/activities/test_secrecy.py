@@ -231,3 +231,61 @@ def test_only_the_host_and_the_person_are_told_of_a_mute(small: SmallRoom) -> No
     assert not ear.has_heard('"muted":true')
     assert own.has_heard('"muted":true')
     assert host.has_heard('"muted":true')
+
+
+# ── secret polls ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+EVERYBODY_ELSE = (BOB, EVE, VIEWER, HOST, LEDGER)
+
+
+@pytest.mark.parametrize("results", ["after_close", "host_only"])
+@pytest.mark.parametrize("closing", ["close", "start_round", "discard", "end_room", "open_activity"])
+def test_who_chose_what_in_a_secret_poll_cannot_be_learnt_by_anybody_ever(results: str, closing: str) -> None:
+    """Not by the host's kernel, and not by whoever looks at every step of it. Ada and Bob answer, in this order."""
+
+    def heard(ada: str, bob: str, *readers: Who) -> list[bytes]:
+        small = a_room()
+        poll = small.poll(results=results, secret=True)
+        ear = Ear(small, *readers)
+        small.vote(ADA, poll, ada)
+        ear.listen()
+        small.vote(BOB, poll, bob)
+        ear.listen()
+        body = {"kind": "poll", "body": {"question": "?", "options": ["a", "b"]}} if closing == "open_activity" else {}
+        small.send(HOST, closing, 0 if closing in ("end_room", "open_activity") else poll, **body)
+        ear.listen()
+        return ear.heard
+
+    others = (EVE, VIEWER, HOST, LEDGER)
+    assert heard("o1", "o2", *others) == heard("o2", "o1", *others)
+
+
+def test_counts_of_a_secret_poll_are_due_to_nobody_before_it_is_closed() -> None:
+    def heard(*options: str) -> Ear:
+        small = a_room()
+        poll = small.poll(secret=True)
+        ear = Ear(small, EVE, VIEWER, HOST, LEDGER)
+        for who, option in zip((ADA, BOB, EVE), options, strict=True):
+            small.vote(who, poll, option)
+            if who is not EVE:
+                ear.listen()
+        return ear
+
+    assert heard("o1", "o2", "o3").heard == heard("o3", "o3", "o1").heard
+    assert not heard("o1", "o2", "o3").has_heard('"counts":{')
+    assert not heard("o1", "o2", "o3").has_heard('"ballots"')
+
+
+def test_ones_own_secret_ballot_is_in_ones_own_frames_until_it_is_closed(small: SmallRoom) -> None:
+    poll = small.poll(secret=True)
+    ear, own = Ear(small, *EVERYBODY_ELSE), Ear(small, ADA)
+    small.vote(ADA, poll, "o2")
+    ear.listen()
+    own.listen()
+    assert own.has_heard('"options":["o2"]')
+    small.send(HOST, "close", poll)
+    ear.listen()
+    afterwards = Ear(small, ADA)
+    assert not ear.has_heard('"options":["o2"]')
+    assert not afterwards.has_heard('"options":["o2"]')
