@@ -51,6 +51,7 @@ def test_there_are_three_ways_to_run_it():
         (["serve", "--public-url", "live.example.org"], "it looks like https://live.example.org"),
         (["serve", "--allow-origin", "https://lab.example.org/lab"], "has a path; an origin is only"),
         (["serve", "--allow-origin", "*"], "is no address"),
+        (["serve", "--trusted-proxy", "proxy.example.org"], "is neither an address nor a network like 10.0.0.0/8"),
         (["demo", "--size", "0"], "0 is not in the range"),
         (["demo", "--seconds", "soon"], "'soon' is not a valid float"),
         (["sevre"], "No such command 'sevre'"),

@@ -91,12 +91,13 @@ def join(link_or_code: str | None = None, name: str | None = None) -> Participan
     """Join a room; the same notebook with the same name is the same person, also after a restart of its kernel.
 
     Args:
-        link_or_code: The join link. A bare code is enough for a server on this computer or in `WSLIVE_SERVER`.
-            Without it a form is shown.
+        link_or_code: The join link, or that of an invitation. A bare code is enough for a server on this computer or in
+            `WSLIVE_SERVER`. Without it a form is shown.
         name: What the others see; "Guest 17" without it.
 
     Raises:
         RoomUnavailable: There is no such room (any more), or it takes nobody in.
+        NotAllowed: Somebody else has used this invitation, or the name is the host's.
         CodeNeedsServer: A bare code, and no server that knows it.
         NotConnected: No server answers at that address.
     """
