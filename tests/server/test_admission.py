@@ -426,3 +426,10 @@ async def test_about_tells_a_locked_rooms_title_to_the_invited(hall: Hall):
     assert (await hall.http(f"/r/{hall.code}/about")).code == 404
     assert (await hall.http(f"/r/{hall.code}/about", bearer="1-ABCDEFGHJK")).code == 404
     assert (await hall.http(f"/r/{hall.code}/about", bearer=invitation(hall))).code == 200
+
+
+async def test_what_is_kept_of_a_wrong_code_is_short(hall: Hall):
+    await refused(hall, room="A" * 10_000)
+    await refused(hall, invitation="B" * 10_000)
+    (network,) = hall.server.context.door.guesses._networks.values()
+    assert max(map(len, network.codes)) < 60

@@ -42,7 +42,7 @@ from wslive.wire.messages import Hello
 _LET_IN_RETRY_S = 5.0
 _MIN_REF_CHARS = 16
 """A shorter ref of a hello is no secret, so no identity is derived from it."""
-_MAX_TRIED_CHARS = 40
+_MAX_TRIED_CHARS = 24
 _USED = "This invitation has been used already: each lets one person in, once. Ask the host for another one."
 
 
@@ -117,7 +117,8 @@ class Door:
 
     def guessed_wrong(self, hello: Hello, network: Neighbourhood) -> None:
         """Note that a stranger was told `RoomUnavailable`, whatever the reason."""
-        tried = f"{clean_code(hello.room)} {(hello.invitation or '')[:_MAX_TRIED_CHARS]}"
+        # Cut, since it is kept: what is longer than any code is wrong anyway.
+        tried = f"{clean_code(hello.room)[:_MAX_TRIED_CHARS]} {(hello.invitation or '')[:_MAX_TRIED_CHARS]}"
         self.guesses.wrong(network, tried, time.monotonic())
 
     async def admit(

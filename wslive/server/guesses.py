@@ -27,7 +27,7 @@ ANSWER_STEP_S = 0.1
 MAX_NETWORKS = 10_000
 """How many networks are remembered, those with the latest wrong codes."""
 
-MAX_CODES = 200
+MAX_CODES = 50
 """How many wrong codes of one network are remembered, the latest ones."""
 
 
