@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.conftest import OpenHall
 from tests.server.faulty_log import FaultyLog
-from tests.server.hall import CHAT, lines
+from tests.server.hall import CHAT, Hall, lines
 from wslive.core.commands import Command
 from wslive.core.errors import (
     EmptyText,
@@ -381,3 +381,23 @@ async def test_deleting_reaches_the_room_that_was_opened_again_meanwhile(log: Fa
     assert node.live == {}
     with pytest.raises(TemporarilyUnavailable):
         await title(after)
+
+
+async def test_a_room_that_is_not_the_one_meant_is_not_opened(hall: Hall):
+    node = hall.server.context.node
+    code = hall.code
+    await node._put_away(node.live[code])
+    with pytest.raises(RoomUnavailable):
+        await node.find(code, only=lambda record: False)
+    assert code not in node.live
+    assert (await node.find(code, only=lambda record: record.code == code)).record.room == hall.room
+    with pytest.raises(RoomUnavailable):
+        await node.find(code, only=lambda record: False)
+
+
+async def test_a_wrong_host_key_opens_no_room(hall: Hall):
+    node = hall.server.context.node
+    await node._put_away(node.live[hall.code])
+    assert (await hall.http(f"/api/rooms/{hall.code}/events", bearer="hk_guessed")).code == 403
+    assert hall.code not in node.live
+    assert (await hall.http(f"/api/rooms/{hall.code}/events", bearer=hall.host_key)).code == 200

@@ -91,12 +91,12 @@ class Node:
 
     # ── finding ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def find(self, code: str, *, only: str | None = None) -> LiveRoom:
+    async def find(self, code: str, *, only: Callable[[RoomRecord], bool] = lambda record: True) -> LiveRoom:
         """The room of a join code, opened if need be.
 
         Args:
             code: The code.
-            only: The id that the room has to have; another one is not even opened.
+            only: Whether it is the room that is meant; another one is not even opened.
 
         Raises:
             RoomUnavailable: There is none.
@@ -109,7 +109,7 @@ class Node:
                 live = self.live.get(code)
                 if live is None:
                     live = await self._open(code, only)
-        if only is not None and live.record.room != only:
+        if not only(live.record):
             raise RoomUnavailable
         live.idle_since_s = time.monotonic()  # whoever asks is on the way in
         return live
@@ -131,11 +131,11 @@ class Node:
             raise RoomUnavailable
         return await self.find(codes[0])
 
-    async def _open(self, code: str, only: str | None) -> LiveRoom:
+    async def _open(self, code: str, only: Callable[[RoomRecord], bool]) -> LiveRoom:
         """Fold a room's log; the caller holds its lock."""
         try:
             record = await self.log.record(code)
-            if record is None or (only is not None and record.room != only):
+            if record is None or not only(record):
                 raise RoomUnavailable
             live = LiveRoom(record, self.log, self.settings, self.box_keys)
             await live.task.open()
