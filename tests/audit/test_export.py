@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.stores import CODE, stored
-from tests.recorded import a_lecture, an_erased_lecture
+from tests.recorded import a_lecture, a_secret_lecture, an_erased_lecture
 from tests.small_room import HOST, SmallRoom, person
 from wslive.audit.export import KINDS, as_csv, as_jsonl, export, rooms
 from wslive.audit.store import verify
@@ -112,3 +112,14 @@ def test_a_room_is_found_as_people_type_its_code(store: Path):
     assert export(store, "aaa-aaa", "people", names=False) == export(store, CODE, "people", names=False)
     with pytest.raises(RoomUnavailable, match="no room ZZZZZZ"):
         export(store, "ZZZZZZ", "people", names=False)
+
+
+async def test_votes_of_a_secret_poll_are_of_nobody(tmp_path: Path):
+    store = await stored(a_secret_lecture(), tmp_path / "wslive.db")
+    rows = export(store, CODE, "ballots", names=True)
+    assert {(row["participant"], row["name"], row["cast_at"]) for row in rows} == {(None, None, None)}
+    first = [(row["round"], row["choice"]) for row in rows if row["poll"] == rows[0]["poll"]]
+    assert first == [(1, "Ada"), (1, "Bob"), (2, "Bob"), (2, "Bob"), (3, "nobody")]
+    assert as_csv(rows).splitlines()[1].endswith(",1,,,Ada,")
+    events = export(store, CODE, "events", names=True)
+    assert not {row["actor"] for row in events if row["kind"] == "sealed"} & {"p_ada", "p_bob", "p_eve"}

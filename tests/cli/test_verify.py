@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.audit.stores import alter, stored
-from tests.recorded import a_lecture
+from tests.recorded import a_lecture, a_secret_lecture
+from tests.small_room import SmallRoom
 from wslive.cli import main
 
 
@@ -50,3 +51,16 @@ def test_a_store_that_is_not_there_is_told_in_a_sentence_and_the_exit_code_is_2(
     code, told = verify(tmp_path / "none.db")
     assert code == 2
     assert told.startswith("Error: There is no store ")
+
+
+async def test_of_secret_polls_it_is_told_what_can_be(tmp_path: Path):
+    code, told = verify(await stored(a_secret_lecture(), tmp_path / "over.db"))
+    assert code == 0
+    assert ": 8 votes, secret: sealed, and counted by the server alone when it closes\n" in told
+    assert "    round 1: 2 answered: 'Ada' 1, 'Bob' 1, 'nobody' 0\n" in told
+    small = SmallRoom()
+    ada = small.join("p_ada")
+    small.vote(ada, small.poll(secret=True), "o1")
+    code, told = verify(await stored(small, tmp_path / "open.db"))
+    assert code == 0
+    assert "    round 1: open; 1 people have put something in\n" in told

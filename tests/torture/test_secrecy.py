@@ -28,6 +28,8 @@ from tornado.httpclient import AsyncHTTPClient
 from tests.end_to_end.servers import ServeProcess
 from tests.server.hall import Person
 from tests.torture.figures import Figures, Form
+from wslive.audit.backup import back_up
+from wslive.audit.export import export
 from wslive.audit.store import verify
 from wslive.core.secrecy import KEY_BYTES, BoxKey
 
@@ -132,12 +134,6 @@ def keys_in(folder: Path, actor: str, pseudonyms: set[str]) -> int:
     return found
 
 
-def backup(store: Path, to: Path) -> None:
-    """As docs/operations.md says."""
-    with closing(sqlite3.connect(store)) as db:
-        db.execute("VACUUM INTO ?", (str(to),))
-
-
 def sealed_by(store: Path, room: str) -> set[str]:
     with closing(sqlite3.connect(store)) as db:
         rows = db.execute("SELECT actor FROM events WHERE room = ? AND kind = 'sealed'", (room,))
@@ -206,7 +202,7 @@ async def test_who_chose_what_is_nowhere_after_closing(tmp_path: Path, form: For
         offset = await world.vote(0, poll, ["o1"], ref="ref-of-mine")
         for number in range(1, size):
             await world.vote(number, poll, ["o2"], ref=f"ref-of-the-last-{number}")
-        backup(store, copies / "open.db")
+        await asyncio.to_thread(back_up, store, copies / "open.db")
         open_export = await world.export()
         pseudonyms = sealed_by(store, world.room["room"])
         found_while_open = keys_in(data / "wslive.db.boxes", actor, pseudonyms)
@@ -228,9 +224,12 @@ async def test_who_chose_what_is_nowhere_after_closing(tmp_path: Path, form: For
         }
 
         # Everything that is kept now, and every byte of it.
-        backup(store, copies / "closed.db")
+        await asyncio.to_thread(back_up, store, copies / "closed.db")
         exports = [await each.export() for each in worlds]
         (copies / "exports.jsonl").write_bytes(open_export + exports[0] + exports[1])
+        for name in ("open.db", "closed.db"):
+            ballots = export(copies / name, world.room["code"], "ballots", names=True)
+            assert {(row["participant"], row["name"], row["cast_at"]) for row in ballots} == {(None, None, None)}
         candidates = sum(path.stat().st_size for root in (data, copies) for path in root.rglob("*") if path.is_file())
         assert keys_in(data, actor, pseudonyms) == keys_in(copies, actor, pseudonyms) == 0
         events = [msgspec.json.decode(line) for line in (open_export + exports[0]).splitlines()]
@@ -247,8 +246,8 @@ async def test_who_chose_what_is_nowhere_after_closing(tmp_path: Path, form: For
         seen = len(worlds[1].seen)
         assert worlds[0].seen[:seen] == worlds[1].seen
         lines = [
-            world.normal([msgspec.json.decode(line) for line in export.splitlines()])
-            for world, export in zip(worlds, exports, strict=True)
+            world.normal([msgspec.json.decode(line) for line in exported.splitlines()])
+            for world, exported in zip(worlds, exports, strict=True)
         ]
         assert lines[0][: len(lines[1])] == lines[1]
 

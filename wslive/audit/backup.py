@@ -25,6 +25,8 @@ def key_of(store: Path) -> Path:
 def back_up(store: str | os.PathLike[str], target: str | os.PathLike[str]) -> StoreReport:
     """Copy a store and its key, readable by their owner alone, and check the copy.
 
+    The keys of secret polls stay where they are: with them a copy would tell for ever what nobody is to find out.
+
     Returns:
         What was found in the copy; where it is not sound, it was made all the same, and says so.
 

@@ -1,7 +1,8 @@
 """One room of a store, as rows for other programs. Without names unless they are asked for.
 
     events     the log as it stands; refs stay inside, for they are their senders' secrets
-    ballots    one row a ballot that counts, or one for each of its options
+    ballots    one row a ballot that counts, or one for each of its options; of a secret poll that is over one a vote,
+               of nobody and without its time
     lines      what was said and not erased
     people     who joined
 
@@ -112,17 +113,21 @@ def _ballots(events: Iterable[Event], epoch: str, names: bool) -> Iterator[Row]:
     for poll, state in room.of_kind("poll").items():
         texts = {option.id: option.text for option in state.options}
         for number, round in enumerate(state.rounds, 1):
-            for actor, ballot in round.ballots.items():
-                for option in ballot.options:
-                    yield {
-                        "poll": poll,
-                        "question": state.question,
-                        "round": number,
-                        "participant": actor,
-                        **_name(room, actor, names),
-                        "choice": texts.get(option, option),
-                        "cast_at": _time(ballot.at_ms),
-                    }
+            cast: list[tuple[str | None, str, int | None]] = [
+                (actor, option, ballot.at_ms) for actor, ballot in round.ballots.items() for option in ballot.options
+            ]
+            if state.secret:
+                cast = [(None, option, None) for option, votes in round.counts.items() for _ in range(votes)]
+            for actor, option, at_ms in cast:
+                yield {
+                    "poll": poll,
+                    "question": state.question,
+                    "round": number,
+                    "participant": actor,
+                    **_name(room, actor, names),
+                    "choice": texts.get(option, option),
+                    "cast_at": None if at_ms is None else _time(at_ms),
+                }
 
 
 def _lines(events: Iterable[Event], epoch: str, names: bool) -> Iterator[Row]:
@@ -160,9 +165,11 @@ KINDS: dict[str, Callable[[Iterable[Event], str, bool], Iterator[Row]]] = {
 }
 
 
-def _name(room: Room, actor: str, names: bool) -> Row:
+def _name(room: Room, actor: str | None, names: bool) -> Row:
     if not names:
         return {}
+    if actor is None:
+        return {"name": None}
     person = room.people.get(actor)
     return {"name": "Host" if person is None else person.name}
 
