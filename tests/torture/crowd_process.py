@@ -11,7 +11,9 @@ import msgspec
 from wslive.crowd import Behaviour, Crowd
 
 # Nobody leaves: whoever is back after the server was killed was brought back by the connection alone.
-BEHAVIOUR = Behaviour(arrive_within_s=0.5, think_median_s=0.2, reconsider_mean_s=0.6, line_mean_s=1.5, leave_mean_s=1e9)
+BEHAVIOUR = Behaviour(
+    arrive_within_s=0.5, think_median_s=0.2, reconsider_mean_s=0.15, line_mean_s=1.2, leave_mean_s=1e9
+)
 
 
 async def main(server: str, code: str, size: int, ledger: str) -> None:

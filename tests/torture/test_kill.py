@@ -11,6 +11,8 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from tests.client.rooms import Soon
 from tests.end_to_end.servers import ServeProcess
 from tests.torture.figures import Figures, Form
@@ -58,11 +60,20 @@ class Killer:
         self.all_here.clear()
 
 
+PARTS = 5
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The long form is five lectures of twenty kills, so that it can be run in pieces."""
+    name = metafunc.config.getoption("form")
+    metafunc.parametrize("part", range(PARTS) if name == "long" else [0], ids=lambda part: f"part{part + 1}")
+
+
 async def test_after_kill_9_everybody_is_back_and_every_ack_is_in_the_log_once(
-    tmp_path: Path, form: Form, figures: Figures
+    tmp_path: Path, form: Form, figures: Figures, part: int
 ):
-    kills, size, acked_between = form.choose((3, 20, 30), (100, 100, 1000), (10, 100, 1000))
-    chance = random.Random(form.seed)
+    kills, size, acked_between = form.choose((3, 20, 30), (100 // PARTS, 40, 1000), (10, 40, 1000))
+    chance = random.Random(form.seed + part)
     ledger, store = tmp_path / "acks.jsonl", tmp_path / "wslive.db"
     killer = Killer(tmp_path, size)
     await killer.start()
@@ -132,7 +143,8 @@ async def test_after_kill_9_everybody_is_back_and_every_ack_is_in_the_log_once(
         await host.close()
         figures(
             row=1,
-            attack="kill -9 of the server while people vote and talk",
+            attack="kill -9 of the server while people vote and talk"
+            + (f", part {part + 1} of {PARTS}" if form.is_long else ""),
             holds="Every acked command is in the log exactly once at its offset; the tally equals an independent "
             "recount; everybody comes back by themselves.",
             people=size,
