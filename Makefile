@@ -39,6 +39,7 @@ test: .venv/.test ## the quick checks, then real servers, JupyterLab, Chromium, 
 torture: .venv/.test ## attack a real server for hours; ARGS="-k kill" picks an attack, docs/reliability.md lists them
 	@tools/browser.sh
 	@tools/node.sh
+	@tools/rivals.sh
 	.venv/bin/pytest tests/torture --long $(ARGS)
 	.venv/bin/python -m tools.reliability
 

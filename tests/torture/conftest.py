@@ -36,8 +36,18 @@ def form_of(config: pytest.Config) -> Form:
     return config.stash[FORM]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """What only `make torture` has the programs for."""
+    config.addinivalue_line("markers", "long_only: not in the short form")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long forms may take their time."""
+    """Long forms may take their time; the short form leaves out what needs programs that it does not install."""
+    if form_of(config).name == "short":
+        left_out = [item for item in items if item.get_closest_marker("long_only")]
+        items[:] = [item for item in items if item not in left_out]
+        if left_out:
+            config.hook.pytest_deselected(items=left_out)
     if form_of(config).name != "short":
         for item in items:
             if item.path.is_relative_to(Path(__file__).parent):

@@ -1,0 +1,40 @@
+// One Socket.IO client that misbehaves: `one.js URL resend TIMES` or `one.js URL deaf LINES BYTES`.
+//
+// resend: votes with the client's own retries (`retries`, `ackTimeout`), where every second ack comes too late.
+// deaf: does not read while the server sends that many lines. Prints what came of it, as JSON.
+
+const { io } = require("socket.io-client");
+
+const [url, what, ...sizes] = process.argv.slice(2);
+const open = (options) => io(url, { transports: ["websocket"], forceNew: true, ...options });
+const connected = (socket) => new Promise((resolve) => socket.once("connect", resolve));
+
+async function resend(times) {
+  const socket = open({ retries: 3, ackTimeout: 50 });
+  await connected(socket);
+  const voted = Array.from({ length: times }, (_, n) => {
+    return new Promise((resolve) => {
+      socket.emit("vote", { voter: n, option: 1, late_ms: n % 2 ? 100 : 0 }, resolve);
+    });
+  });
+  await Promise.all(voted);
+  const asking = open();
+  await connected(asking);
+  return { cast: times, ...(await asking.emitWithAck("tally")) };
+}
+
+async function deaf(lines, bytes) {
+  const asking = open();
+  await connected(asking);
+  asking.on("line", () => {});
+  const socket = open();
+  await connected(socket);
+  const before = await asking.emitWithAck("memory");
+  socket.io.engine.transport.ws._socket.pause();
+  await asking.emitWithAck("flood", lines, bytes);
+  const after = await asking.emitWithAck("memory");
+  return { lines, bytes, before, after };
+}
+
+const run = what === "resend" ? resend(...sizes.map(Number)) : deaf(...sizes.map(Number));
+run.then((found) => process.stdout.write(JSON.stringify(found) + "\n", () => process.exit(0)));
