@@ -136,11 +136,12 @@ async def test_connections_are_cut(tmp_path: Path, form: Form, figures: Figures,
 
 
 @with_both
-async def test_votes_are_sent_again(tmp_path: Path, figures: Figures, with_redis: bool):
+async def test_votes_are_sent_again(tmp_path: Path, form: Form, figures: Figures, with_redis: bool):
+    votes = form.choose(20, 1000, 200)
     async with running(tmp_path, with_redis=with_redis) as rival:
         found = await told(
             await asyncio.create_subprocess_exec(
-                *("node", str(PROGRAMS / "one.js"), rival.url, "resend", "1000"), stdout=asyncio.subprocess.PIPE
+                *("node", str(PROGRAMS / "one.js"), rival.url, "resend", str(votes)), stdout=asyncio.subprocess.PIPE
             )
         )
     figures(

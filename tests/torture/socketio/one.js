@@ -1,6 +1,6 @@
 // One Socket.IO client that misbehaves: `one.js URL resend TIMES` or `one.js URL deaf LINES BYTES`.
 //
-// resend: votes with the client's own retries (`retries`, `ackTimeout`), where every second ack comes too late.
+// resend: votes with the client's own retries (`retries`, `ackTimeout`), where the first ack to every second vote comes too late.
 // deaf: does not read while the server sends that many lines. Prints what came of it, as JSON.
 
 const { io } = require("socket.io-client");

@@ -27,9 +27,10 @@ async function main() {
       ack();
     });
     socket.on("vote", ({ voter, option, late_ms }, ack) => {
+      const isFirst = !votes.has(voter);
       votes.set(voter, option);
       counted += 1;
-      setTimeout(ack, late_ms ?? 0);
+      setTimeout(ack, isFirst ? (late_ms ?? 0) : 0);
     });
     socket.on("tally", (ack) => ack({ voters: votes.size, counted }));
     socket.on("flood", (lines, bytes, ack) => {
