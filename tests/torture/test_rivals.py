@@ -102,21 +102,20 @@ async def test_connections_are_cut(tmp_path: Path, form: Form, figures: Figures,
                 await rival.start()
             clients.stdin.write(b"\n")
         found = await told(clients)
-    acked = sorted(found["acked"])
+    acked: list[str] = found["acked"]
+    place = {line: at for at, line in enumerate(acked)}
     missed = twice = recovered = returns = due = 0
     for seen in found["seen"]:
         returns += len(seen["returns"])
         recovered += sum(seen["returns"])
-        spells = []
-        for spell in seen["spells"]:
-            once = sorted(set(spell))
-            twice += len(spell) - len(once)
-            spells.append((once[0] if once else acked[-1] + 1, once))
-        for number, (first, once) in enumerate(spells):
-            last = acked[-1] if number == len(spells) - 1 else (once[-1] if once else first - 1)
-            wanted = [n for n in acked if first <= n <= last]
+        for number, spell in enumerate(seen["spells"]):
+            # A spell begins where somebody was told that something may be missing, or came in.
+            came = [place[line] for line in spell if line in place]
+            is_last = number == len(seen["spells"]) - 1
+            wanted = range(came[0], len(acked) if is_last else came[-1] + 1) if came else range(0)
+            twice += len(came) - len(set(came))
             due += len(wanted)
-            missed += len(set(wanted) - set(once))
+            missed += len(set(wanted) - set(came))
     figures(
         row=2,
         attack="forced reconnects" + (" and kill -9 of the server" if kills else ""),

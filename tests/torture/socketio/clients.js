@@ -56,10 +56,18 @@ async function main() {
   const acked = [];
   const asked = [];
   let said = 0;
-  const talk = setInterval(() => {
-    const n = said++;
-    asked.push(ask(speaker, "say", n).then(() => acked.push(n)));
-  }, 1000 / LINES_PER_S);
+  const say = async () => {
+    // Each try has a name of its own: what counts is the one that was acknowledged, in the order of the acks.
+    for (const n = said++, tries = []; ; tries.push(n)) {
+      try {
+        await speaker.timeout(5_000).emitWithAck("say", `${n}.${tries.length}`);
+        return acked.push(`${n}.${tries.length}`);
+      } catch {
+        await connected(speaker);
+      }
+    }
+  };
+  const talk = setInterval(() => asked.push(say()), 1000 / LINES_PER_S);
   for (let cut = 1; cut <= cuts; cut += 1) {
     await sleep(1000 / CUTS_PER_S);
     const here = guests.filter((guest) => guest.socket.connected);
