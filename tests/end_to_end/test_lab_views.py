@@ -95,6 +95,23 @@ def test_the_hosts_cell_shows_no_bars_before_the_room_may_see_them(lab: Lab, new
     host.wait_for_chart(1, tally(lab, link))
 
 
+def test_a_secret_poll_says_so_in_the_hosts_and_in_a_participants_cell(lab: Lab, new_page: Pages) -> None:
+    asked = POLL.replace('"heap"]', '"heap"], secret=True')
+    host, link = hosted(lab, new_page, "secret", asked)
+    host.run(f"me = wslive.join({link!r}, name='Ada'); me.vote('heap'); me")
+    view = host.output(1)
+    expect(view).to_contain_text("nobody can see who answered what, not even you. The result shows only then.")
+    expect(view).to_contain_text("1 of 1 answered")
+    expect(view.get_by_role("button", name="Peek")).to_have_count(0)
+    mine = host.output(2)
+    expect(mine).to_contain_text("not even the host")
+    expect(mine.get_by_role("button", name="heap")).to_have_attribute("aria-pressed", "true")
+    view.get_by_role("button", name="Close poll").click()
+    host.wait_for_chart(1, [0, 0, 1])
+    kinds = [kind for _, _, kind, _ in events(lab, link)]
+    assert kinds[-3:] == ["sealed", "voting_ended", "ballots_counted"]
+
+
 def test_names_and_lines_wait_behind_counters_in_the_hosts_notebook(lab: Lab, new_page: Pages) -> None:
     host, link = hosted(lab, new_page, "folded", "room")
     host.run(f"me = wslive.join({link!r}, name='Zacharias'); me.say('something private')")
