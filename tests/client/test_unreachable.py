@@ -1,6 +1,7 @@
 """Every way in which a server cannot be reached is a sentence."""
 
 import errno
+import io
 import os
 import socket
 import ssl
@@ -23,6 +24,12 @@ def refused_certificate() -> ssl.SSLCertVerificationError:
     return error
 
 
+def refused_by_the_server(code: int, sentence: str, content_type: str = "text/plain; charset=utf-8") -> HTTPClientError:
+    headers = HTTPHeaders({"Content-Type": content_type})
+    request = HTTPRequest(SERVER)
+    return HTTPClientError(code, response=HTTPResponse(request, code, headers, io.BytesIO(sentence.encode())))
+
+
 @pytest.mark.parametrize(
     ("error", "told", "is_definite", "is_final"),
     [
@@ -30,6 +37,10 @@ def refused_certificate() -> ssl.SSLCertVerificationError:
         (socket.gaierror(-2, "Name or service not known"), "the name live.example.org is not known", True, False),
         (refused_certificate(), "is not accepted: self-signed certificate", True, False),
         (HTTPClientError(403), "refuses this address", True, True),
+        (refused_by_the_server(401, "Log in at the hub again."), "Log in at the hub again.", True, True),
+        (refused_by_the_server(403, "The user mallory is not let in."), "The user mallory is not let in.", True, True),
+        (refused_by_the_server(403, "x" * 400), "refuses this address", True, True),
+        (refused_by_the_server(403, "<b>no</b>", "text/html"), "refuses this address", True, True),
         (HTTPClientError(404), "HTTP 404", True, False),
         (HTTPClientError(302), "HTTP 302", True, False),
         (HTTPClientError(502), "is not ready (HTTP 502)", False, False),

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +18,7 @@ from urllib.request import Request, urlopen
 from tests.end_to_end.lab import FOLDERS
 
 PROXY = Path(__file__).parents[2] / "node_modules" / ".bin" / "configurable-http-proxy"
+HALL = ("lena", "ada", "bob", "mallory")
 PASSWORD = "a password of the tests"
 
 CONFIG = """
@@ -37,7 +38,8 @@ c.Spawner.args = ["--allow-root", "--LabApp.expose_app_in_browser=True"]
 c.Spawner.start_timeout = c.Spawner.http_timeout = 120
 c.JupyterHub.db_url = "sqlite:///{root}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = "{root}/cookie_secret"
-c.JupyterHub.load_roles = [{{"name": "tests", "scopes": ["admin:servers", "admin:users"], "services": ["tests"]}}]
+scopes = ["admin:servers", "admin:users", "list:users", "tokens"]
+c.JupyterHub.load_roles = [{{"name": "tests", "scopes": scopes, "services": ["tests"]}}]
 c.JupyterHub.services = [{{"name": "tests", "api_token": {token!r}}}]
 
 def let(spawner):
@@ -50,23 +52,56 @@ def let(spawner):
 c.Spawner.pre_spawn_hook = let
 """
 
+SERVICE = """
+c.JupyterHub.services.append({{
+    "name": "wslive",
+    "url": "http://127.0.0.1:{service_port}",
+    "command": [sys.executable, "-m", "wslive", "serve", "--hub", "--store", {store!r}, *{options!r}],
+    "oauth_no_confirm": True,
+}})
+access = "access:services!service=wslive"
+c.JupyterHub.load_groups = {{"lecturers": {{"users": ["lena"]}}, "students": {{"users": ["ada", "bob"]}}}}
+c.JupyterHub.load_roles += [
+    {{"name": "class", "groups": ["lecturers", "students"], "scopes": [access]}},
+    {{"name": "server", "scopes": ["users:activity!user", "access:servers!server", access]}},
+    {{"name": "wslive", "services": ["wslive"], "scopes": ["read:users:groups"]}},
+]
+"""
+"""Ten lines of the operator's; the hall is the hub's two groups, so whoever is in neither is a foreigner."""
+
 
 class Hub:
     """One hub, ended with everything that it started.
 
     Attributes:
         url: Its address behind the proxy.
+        service: That of wslive as its service.
     """
 
-    def __init__(self, root: Path, settings: dict[str, dict[str, str]]) -> None:
-        """Prepare a hub below `root`; `settings` are the environments that the operator gives to users."""
+    def __init__(
+        self, root: Path, settings: dict[str, dict[str, str]], service_options: Sequence[str] | None = None
+    ) -> None:
+        """Prepare a hub below `root`.
+
+        Args:
+            root: An empty folder.
+            settings: The environments that the operator gives to users.
+            service_options: Of `wslive serve --hub`, which is one of the hub's services then.
+        """
         self.root = root
         self.homes = root / "homes"
         self.homes.mkdir(parents=True)
         self._token = secrets.token_hex(16)
-        port, hub_port, proxy_port = free_ports(3)
+        port, hub_port, proxy_port, service_port = free_ports(4)
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+        self.service = f"{self.url}/services/wslive"
+        service = ""
+        if service_options is not None:
+            service = SERVICE.format(
+                service_port=service_port, store=str(root / "rooms.db"), options=list(service_options)
+            )
+            settings = {user: {"WSLIVE_SERVER": self.service, **settings.get(user, {})} for user in HALL}
         (root / "jupyterhub_config.py").write_text(
             CONFIG.format(
                 port=port,
@@ -80,6 +115,7 @@ class Hub:
                 folders=FOLDERS,
                 settings=settings,
             )
+            + service
         )
 
     def __enter__(self) -> Self:
@@ -137,7 +173,8 @@ class Hub:
             (self.homes / user / folder).mkdir(mode=0o700)
         for path, text in (files or {}).items():
             (self.homes / user / path).write_text(text)
-        self.api("POST", f"users/{user}")
+        if user not in {one["name"] for one in self.api("GET", "users")}:  # members of groups are users already
+            self.api("POST", f"users/{user}")
         self.api("POST", f"users/{user}/server")
         deadline = time.monotonic() + 120
         while not self.api("GET", f"users/{user}")["server"]:
@@ -153,7 +190,14 @@ class Hub:
     def kernel_environment(self, user: str) -> dict[str, str]:
         """The environment of a kernel of a user's server."""
         folders = {name: str(self.homes / user / folder) for name, folder in FOLDERS.items()}
-        return {**os.environ, **folders, "JUPYTER_PLATFORM_DIRS": "1", "JPY_PARENT_PID": str(self.running(user)["pid"])}
+        own = {**folders, "JUPYTER_PLATFORM_DIRS": "1", "JPY_PARENT_PID": str(self.running(user)["pid"])}
+        return {**os.environ, **self._given(user), **own}
+
+    def _given(self, user: str) -> dict[str, str]:
+        """What the hub gave to a user's server, and so to its kernels."""
+        block = Path(f"/proc/{self.running(user)['pid']}/environ").read_text()
+        pairs = (line.partition("=") for line in block.split("\0"))
+        return {name: value for name, _, value in pairs if name.startswith(("JUPYTERHUB_", "WSLIVE_"))}
 
     def status(self, path: str, headers: dict[str, str] | None = None) -> int:
         """The status of a page behind the proxy, for somebody without a login, redirects followed to the hub."""

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.end_to_end.browser import HUB, Pages, wait_for_chart
 from tests.end_to_end.lab import Lab, Notebook
-from tests.end_to_end.own_rooms import POLL
+from tests.end_to_end.own_rooms import HOLD_THE_LOCK, POLL
 
 HOST = """\
 import wslive
@@ -90,21 +90,70 @@ def link_of(host: Notebook) -> str:
     return str(link.get_attribute("href"))
 
 
-@pytest.mark.parametrize("busy", ["import time; time.sleep(600)", "import asyncio; await asyncio.sleep(600)"])
-def test_notebook_7_shows_the_same_live_chart_while_its_kernel_is_busy(notebook7: Lab, pages: Pages, busy: str) -> None:
-    title = "classic-" + busy.split()[1][:4]
+BUSY = {
+    "sleeping": "import time; time.sleep(600)",
+    "awaiting": "import asyncio; await asyncio.sleep(600)",
+    "computing": HOLD_THE_LOCK,
+}
+
+
+def begun(page: Page, sign: Path) -> None:
+    """Let the page go on until a kernel has written a file."""
+    while not sign.exists():
+        page.wait_for_timeout(50)
+
+
+@pytest.mark.parametrize("kind", BUSY)
+def test_notebook_7_shows_the_same_live_chart_while_its_kernel_is_busy(notebook7: Lab, pages: Pages, kind: str) -> None:
+    title = f"classic-{kind}"
     notebook7.write_notebook(f"{title}.ipynb", [HOST.format(title=title), POLL])
     host = opened(notebook7, pages(hosts=[HUB]), f"notebooks/{title}.ipynb")
     host.run_all()
     host.wait_for_chart(1, [0, 0, 0])
     phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link_of(host))
-    host.start_cell(host.append(busy))
-    host.wait_kernel("busy")
+    sign = notebook7.notebooks / f"{title}.begun"
+    cell = host.append(f"open({str(sign)!r}, 'w').close()\n{BUSY[kind]}")
+    host.save()
+    host.start_cell(cell)
+    begun(host.page, sign)
     vote(phone, "heap")
     host.wait_for_chart(1, [0, 0, 1])
+    host.reload(idle=False)
+    vote(phone, "merge")
+    host.wait_for_chart(1, [0, 1, 0])
     host.output(1).get_by_role("button", name="Close poll").click()
     expect(host.output(1).get_by_role("button", name="Reopen")).to_be_visible()
     notebook7.shut_down_kernels()
+
+
+def test_notebook_7_in_a_second_tab_and_over_restarts_of_kernel_and_server(tmp_path: Path, pages: Pages) -> None:
+    with Notebook7(tmp_path / "user", options=[ADDRESS]) as server:
+        server.write_notebook("again.ipynb", [HOST.format(title="again"), POLL])
+        host = opened(server, pages(hosts=[HUB]), "notebooks/again.ipynb")
+        host.run_all()
+        phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link_of(host))
+        host.save()
+        second = opened(server, host.page.context.new_page(), "notebooks/again.ipynb")
+        vote(phone, "heap")
+        for tab in (host, second):
+            tab.wait_for_chart(1, [0, 0, 1])
+        second.page.close()
+
+        host.restart_kernel()
+        vote(phone, "quick")
+        host.wait_for_chart(1, [1, 0, 0])
+        expect(host.output(1)).to_contain_text("Kernel gone, chart live.")
+        host.run_all()
+        assert "Resumed: " in host.text(0)
+
+        host.save()
+        server.stop()
+        expect(host.output(1).locator(".wslive-badge")).to_contain_text("Stale since")
+        server.start()
+        host = opened(server, host.page, "notebooks/again.ipynb")
+        host.run_all()
+        vote(phone, "merge")
+        host.wait_for_chart(1, [0, 1, 0])
 
 
 def test_the_kernel_that_binder_locks_does_all_the_same(notebook7: Lab, pages: Pages, old_kernel: str) -> None:
@@ -144,6 +193,82 @@ def test_voila_shows_a_room_live_and_does_not_host_one(notebook7: Lab, pages: Pa
     assert [url for url in asked if "fontawesome" not in url.lower() and "mathjax" not in url.lower()] == []
     asked.clear()
     notebook7.shut_down_kernels()
+
+
+# What keeps a Voilà's kernel busy once its page is drawn: a page is drawn when every cell has run.
+LATER = {
+    "sleeping": "asyncio.get_running_loop().call_later(2, lambda: (begin(), time.sleep(600)))",
+    "awaiting": "asyncio.get_running_loop().create_task(wait())",
+    "computing": f"asyncio.get_running_loop().call_later(2, lambda: (begin(), {HOLD_THE_LOCK}))",
+}
+BEGINNING = """\
+import asyncio, time
+def begin(): open({sign!r}, "w").close()
+async def wait():
+    begin()
+    await asyncio.sleep(600)
+_ = {later}"""
+
+
+@pytest.mark.parametrize("kind", LATER)
+def test_voila_goes_on_while_its_kernel_is_busy_and_when_it_is_gone(notebook7: Lab, pages: Pages, kind: str) -> None:
+    title = f"dash-{kind}"
+    notebook7.write_notebook(f"{title}-host.ipynb", [HOST.format(title=title), POLL])
+    host = opened(notebook7, pages(hosts=[HUB]), f"notebooks/{title}-host.ipynb")
+    host.run_all()
+    link = link_of(host)
+    sign = notebook7.notebooks / f"{title}.begun"
+    watching = f"import wslive\nseen = wslive.watch({link.rsplit('/', 1)[1]!r})\nseen.widget"
+    notebook7.write_notebook(f"{title}.ipynb", [watching, BEGINNING.format(sign=str(sign), later=LATER[kind])])
+    phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link)
+
+    page = pages(hosts=[HUB])
+    page.context.route(lambda url: urlsplit(url).hostname != HUB, lambda route: route.abort())
+    tabs = [page, page.context.new_page()]
+    for tab in tabs:
+        sign.unlink(missing_ok=True)
+        tab.goto(notebook7.url(f"voila/render/{title}.ipynb").replace("127.0.0.1", HUB))
+        wait_for_chart(tab, [0, 0, 0])
+        begun(tab, sign)
+    vote(phone, "heap")
+    for tab in tabs:
+        wait_for_chart(tab, [0, 0, 1])
+    notebook7.shut_down_kernels()
+    vote(phone, "quick")
+    for tab in tabs:
+        wait_for_chart(tab, [1, 0, 0])
+    page.reload()  # which is another visitor, with a kernel of their own
+    wait_for_chart(page, [1, 0, 0])
+    vote(phone, "merge")
+    wait_for_chart(page, [0, 1, 0])
+    pages.watch(page).off_host.clear()  # Voilà's own font and mathematics
+    notebook7.shut_down_kernels()
+
+
+def test_voila_shows_the_room_again_when_its_server_has_started_again(tmp_path: Path, pages: Pages) -> None:
+    with Notebook7(tmp_path / "user", options=[ADDRESS]) as server:
+        server.write_notebook("host.ipynb", [HOST.format(title="again"), POLL])
+        host = opened(server, pages(hosts=[HUB]), "notebooks/host.ipynb")
+        host.run_all()
+        link = link_of(host)
+        watching = f"import wslive\nseen = wslive.watch({link.rsplit('/', 1)[1]!r})\nseen.widget"
+        server.write_notebook("dashboard.ipynb", [watching])
+        page = pages(hosts=[HUB])
+        page.context.route(lambda url: urlsplit(url).hostname != HUB, lambda route: route.abort())
+        address = server.url("voila/render/dashboard.ipynb").replace("127.0.0.1", HUB)
+        page.goto(address)
+        wait_for_chart(page, [0, 0, 0])
+        phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link)
+        server.stop()
+        expect(page.locator(".wslive-badge", has_text="Stale since")).to_be_visible()
+        server.start()
+        host = opened(server, host.page, "notebooks/host.ipynb")
+        host.run_all()
+        page.goto(address)
+        wait_for_chart(page, [0, 0, 0])
+        vote(phone, "heap")
+        wait_for_chart(page, [0, 0, 1])
+        pages.watch(page).off_host.clear()
 
 
 def test_a_page_made_by_nbconvert_shows_the_final_chart_offline(notebook7: Lab, chromium: Browser) -> None:

@@ -54,6 +54,16 @@ def test_a_page_that_cannot_reach_the_server_is_served_through_the_kernel(lab: L
     assert [kind for *_, kind, _ in events(lab, link)].count("voting_ended") == 1
 
 
+def test_a_server_of_another_version_does_not_bring_what_draws_and_the_kernel_does(lab: Lab, new_page: Pages) -> None:
+    lab.write_notebook("versions.ipynb", [HOST.format(title="versions"), POLL])
+    page = new_page()
+    page.route(re.compile("/static/cells-"), lambda route: route.fulfill(status=404))
+    host = lab.open(page, "versions.ipynb")
+    host.run_all()
+    host.wait_for_chart(1, [0, 0, 0])
+    assert len([s for s in new_page.watch(page).websockets if s.url.endswith("/ws")]) == 1, "it goes on directly"
+
+
 def test_a_mistake_in_a_callback_shows_below_its_cell_and_goes_when_it_is_mended(lab: Lab, new_page: Pages) -> None:
     callback = "@poll.on_change\ndef watch(poll):\n    1 / poll.tally()['heap']"
     host, link = hosted(lab, new_page, "mistake", POLL, callback)

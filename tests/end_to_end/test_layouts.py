@@ -5,22 +5,23 @@ from typing import Any
 
 import pytest
 
+import wslive
 from tests.end_to_end.browser import Pages
-from tests.end_to_end.hall import Hall
 
 LIGHT_INK, DARK_INK = "rgb(232, 235, 242)", "rgb(20, 22, 28)"
 
-ON_PAGE = """async ([url, layout, ink]) => (await import(url)).onPage(layout, ink)"""
+LAYOUTS = Path(wslive.__file__).parent / "notebook" / "layouts.js"
+ON_PAGE = """async ([source, layout, ink]) => {
+    const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    return (await import(url)).onPage(layout, ink);
+}"""
 
 
 @pytest.fixture
-def on_page(new_page: Pages, tmp_path: Path) -> Any:
+def on_page(new_page: Pages) -> Any:
     """`layouts.js`'s `onPage`, in a real browser."""
-    hall = Hall(tmp_path)
     page = new_page()
-    page.goto(f"{hall.url}/")
-    yield lambda layout, ink: page.evaluate(ON_PAGE, [f"{hall.url}/static/layouts.js", layout, ink])
-    hall.close()
+    return lambda layout, ink: page.evaluate(ON_PAGE, [LAYOUTS.read_text(), layout, ink])
 
 
 def test_on_a_light_page_a_figure_stays_as_it_was_made(on_page: Any) -> None:

@@ -530,7 +530,7 @@ def test_hidden_and_muted_lines_disappear(hall: Hall, new_page: Pages) -> None:
     ("mode", "paused", "told", "may_write"),
     [
         ("on", True, "The host has paused the chat for a moment.", False),
-        ("off", False, "The host has switched the chat off.", False),
+        ("off", False, "The host has switched the chat off. Earlier lines are hidden.", False),
         ("to_host", False, "Only the host reads what you write.", True),
     ],
 )

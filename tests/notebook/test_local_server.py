@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from wslive.client import passes
 from wslive.core.errors import NoServer
 from wslive.notebook import local_server
 from wslive.notebook.private_files import data_folder
@@ -94,3 +95,52 @@ def test_what_is_no_address_or_no_server_is_told(server: str) -> None:
     for wrong, words in (("sorting", "is no address"), ("http://127.0.0.1:9", "connection refused")):
         with pytest.raises(NoServer, match=words):
             asyncio.run(local_server.find(wrong))
+
+
+# ── on a hub ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+SERVICE = "http://hub:8000/base/services/wslive"
+
+
+@pytest.fixture
+def on_a_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A kernel of a hub whose operator runs wslive as a service."""
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "secret")
+    monkeypatch.setenv("JUPYTERHUB_BASE_URL", "/base/")
+    monkeypatch.setenv("WSLIVE_SERVER", SERVICE + "/")
+    yield
+    passes._passes.clear()
+
+
+@pytest.mark.usefixtures("on_a_hub")
+def test_a_link_at_the_hubs_public_address_is_followed_at_the_operators() -> None:
+    public = "https://hub.example.org/base/services/wslive"
+    assert asyncio.run(local_server.nearest(public, "K7M2QX")) == SERVICE
+    assert passes.header(SERVICE) == {"Authorization": "Bearer secret"}
+    assert local_server.pages_urls(SERVICE) == ["/base/services/wslive", SERVICE]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example/services/wslive",
+        "https://evil.example/base/services/other",
+        "http://hub:8000/base/user/ada/wslive",
+        "http://hub:8000.evil.example/base/services/wslive",
+    ],
+)
+@pytest.mark.usefixtures("on_a_hub")
+def test_the_token_of_the_hub_goes_to_no_address_that_stands_in_a_link(url: str) -> None:
+    asyncio.run(local_server.nearest(url, "K7M2QX"))
+    local_server.pages_urls(url)
+    assert passes.header(url) == {}
+
+
+@pytest.mark.usefixtures("on_a_hub")
+def test_a_server_that_is_no_service_of_the_hub_gets_no_token_of_it(
+    monkeypatch: pytest.MonkeyPatch, server: str
+) -> None:
+    monkeypatch.setenv("WSLIVE_SERVER", server)
+    assert find().hosting_token != "secret"
+    assert passes.header(server) == {}

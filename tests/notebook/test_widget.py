@@ -11,7 +11,8 @@ import wslive
 from wslive.notebook import widget
 from wslive.notebook.participant import Participant
 from wslive.notebook.room import HostRoom
-from wslive.notebook.widget import RoomWidget, invitation, module_source
+from wslive.notebook.widget import RoomWidget, invitation
+from wslive.server.cells import cells
 
 PACKAGE = Path(wslive.__file__).parent
 
@@ -122,22 +123,16 @@ def test_the_widget_is_one_and_shows_links_that_come_later(room: HostRoom) -> No
     assert room.links == room.widget.invite["links"]
 
 
-def test_the_module_brings_every_source_and_imports_none() -> None:
-    source = module_source()
-    assert "__SOURCES__" not in source
-    for path in (PACKAGE / "notebook" / "cell.js", PACKAGE / "notebook" / "layouts.js"):
-        text = path.read_text()
-        assert json.dumps(text) in source
-        assert "\nimport " not in text
-    assert len(source) < 150_000
+def test_what_each_widget_brings_is_small_and_names_what_draws(room: HostRoom) -> None:
+    state = room.poll("Which?", ["a", "b"]).widget.get_state()
+    assert len(state["_esm"]) < 2_500
+    assert state["cells"] == room.widget.mimes()[widget.MIME]["cells"] == cells().name
 
 
-def test_files_that_a_reload_takes_from_the_server_are_those_of_the_widget() -> None:
-    loader = (PACKAGE / "notebook" / "cell.js").read_text()
-    for path in widget._styles():
-        assert f'"{path.name}"' in loader
-    for kind in widget._views():
-        assert f'"{kind}"' in loader
+def test_a_page_that_cannot_reach_the_server_gets_what_draws_from_the_kernel(page: Page) -> None:
+    page.say(type="cells")
+    _, (body,) = page.wait("cells")
+    assert gzip.decompress(body) == cells().body
 
 
 def test_the_renderer_that_jupyterlab_loads_is_the_one_in_this_tree() -> None:

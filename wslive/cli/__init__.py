@@ -13,6 +13,7 @@ from wslive.cli.backup import backup_command
 from wslive.cli.bench import bench_command
 from wslive.cli.erase import erase_command
 from wslive.cli.export import export_command
+from wslive.cli.hub import Hub, with_hub
 from wslive.cli.ping import ping_command
 from wslive.cli.socketio import SocketIo, with_socketio
 from wslive.cli.verify import verify_command
@@ -111,6 +112,7 @@ def main() -> None:
 )
 @click.option("--anyone-may-host", is_flag=True, help="Let everybody who reaches this server create rooms.")
 @with_socketio
+@with_hub
 @click.option("--own", is_flag=True, hidden=True, help="Be the server that a notebook starts for its user.")
 def serve_command(**options: Any) -> None:
     """Run a server. It says its address and how to host a room.
@@ -122,7 +124,7 @@ def serve_command(**options: Any) -> None:
     """
     from wslive.cli.serve import run
 
-    run(socketio=SocketIo.taken_from(options), **options)
+    run(hub=Hub.taken_from(options), socketio=SocketIo.taken_from(options), **options)
 
 
 main.add_command(bench_command)

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from socket import socket as Socket
 import click
 
 from wslive.cli import tuning
+from wslive.cli.hub import Hub
 from wslive.cli.signals import asked_to_end
 from wslive.cli.socketio import SocketIo
 from wslive.client.scheme import is_wslive
@@ -25,7 +26,7 @@ from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.notebook.private_files import data_folder
 from wslive.server import discovery
-from wslive.server.app import Extension, Server
+from wslive.server.app import Extension, MakeIdentity, Server
 from wslive.server.network import EVERYWHERE, base_url, take_port
 from wslive.server.origins import is_loopback
 from wslive.server.settings import ServerSettings
@@ -48,6 +49,7 @@ def run(
     anyone_may_host: bool,
     own: bool,
     socketio: SocketIo | None = None,
+    hub: Hub | None = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM; the options are those of the command.
 
@@ -64,24 +66,28 @@ def run(
         anyone_may_host=anyone_may_host,
         hosting_token=os.environ.get("WSLIVE_HOST_TOKEN") or None,
     )
+    if hub is not None:
+        settings = hub.settings(settings)
     path = None if store == MEMORY else Path(store).expanduser().resolve()
-    tuning.run(_serve_own(settings) if own else _serve(settings, path, socketio))
+    tuning.run(_serve_own(settings) if own else _serve(settings, path, socketio, hub))
 
 
-async def _serve(settings: ServerSettings, path: Path | None, socketio: SocketIo | None) -> None:
+async def _serve(settings: ServerSettings, path: Path | None, socketio: SocketIo | None, hub: Hub | None) -> None:
     sockets = await _taken(settings)
     if path is None:
         settings = replace(settings, store_name="the memory of this server alone")
     else:
         settings = replace(settings, store_name=f"the file {path.name} on this server", secret_path=_secret(path))
-    server, log = await _started(settings, path, sockets, [] if socketio is None else [socketio.extension()])
+    extensions = [] if socketio is None else [socketio.extension()]
+    server, log = await _started(settings, path, sockets, extensions, None if hub is None else hub.identity)
     try:
         more = [] if socketio is None else await socketio.open_room(server)
     except BaseException:
         await server.stop()
         raise
     place = MEMORY if path is None else str(path)
-    await _until_the_end(server, place, greeting=await _greeting(server, place, log, more))
+    greeting = await _greeting(server, place, log, more) if hub is None else hub.greeting(server.url)
+    await _until_the_end(server, place, greeting=greeting, findable=hub is None)
 
 
 async def _serve_own(settings: ServerSettings) -> None:
@@ -121,12 +127,16 @@ async def _taken(settings: ServerSettings) -> list[Socket]:
 
 
 async def _started(
-    settings: ServerSettings, path: Path | None, sockets: Sequence[Socket], extensions: Sequence[Extension] = ()
+    settings: ServerSettings,
+    path: Path | None,
+    sockets: Sequence[Socket],
+    extensions: Sequence[Extension] = (),
+    identity: MakeIdentity | None = None,
 ) -> tuple[Server, EventLog]:
     try:
         log: EventLog = MemoryLog() if path is None else await SqliteLog.open(path)
         try:
-            server = Server(settings, log, extensions)
+            server = Server(settings, log, extensions, identity)
             await server.start(sockets)
         except BaseException:
             await log.close()
@@ -138,8 +148,10 @@ async def _started(
     return server, log
 
 
-async def _until_the_end(server: Server, place: str, *, greeting: str, own: bool = False) -> None:
-    with _findable(server, place, own=own), asked_to_end() as asked:
+async def _until_the_end(
+    server: Server, place: str, *, greeting: str, own: bool = False, findable: bool = True
+) -> None:
+    with _findable(server, place, own=own) if findable else nullcontext(), asked_to_end() as asked:
         tuning.allow_many_sockets()
         tuning.settle()
         click.echo(greeting)

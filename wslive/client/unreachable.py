@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from tornado.httpclient import HTTPClientError, HTTPResponse
 from tornado.simple_httpclient import HTTPTimeoutError
 
+_MAX_SENTENCE_CHARS = 400
 HOW_TO_START = "Start one with `wslive serve`, or check the address."
 LONGEST_WAIT_S = 60
 """However long a proxy asks to wait, somebody may be looking at the page."""
@@ -42,6 +43,9 @@ def cannot_connect(server: str, error: BaseException, timeout_s: float) -> Canno
         case HTTPClientError(code=403, response=response) if response and "Retry-After" in response.headers:
             # A Jupyter Server whose host has not let people in, or not again since it started.
             return CannotConnect(f"{response.body.decode(errors='replace').strip()} ({server})", is_definite=True)
+        case HTTPClientError(code=401 | 403, response=response) if response and (sentence := _sentence(response)):
+            # Above all a server that knows people by their login at a hub, and says what is wrong with it.
+            return CannotConnect(f"{sentence} ({server})", is_definite=True, is_final=True)
         case HTTPClientError(code=403):
             return CannotConnect(
                 f"The server at {server} refuses this address. Use the address that its host shows, or ask the "
@@ -70,3 +74,11 @@ def _retry_after_s(response: HTTPResponse | None) -> float:
     """What `Retry-After` asks for; a date, which only proxies send, counts as nothing."""
     asked = "" if response is None else response.headers.get("Retry-After", "")
     return float(min(int(asked), LONGEST_WAIT_S)) if asked.isascii() and asked.isdigit() else 0.0
+
+
+def _sentence(response: HTTPResponse) -> str:
+    """What a wslive server says for people; "" where something else answers."""
+    if not response.headers.get("Content-Type", "").startswith("text/plain"):
+        return ""
+    text = response.body.decode(errors="replace").strip()
+    return text if len(text) < _MAX_SENTENCE_CHARS and text.isprintable() else ""

@@ -4,7 +4,7 @@ WsliveError
 ├── Refused                      a command was refused; final, nothing was stored
 │   ├── RoomUnavailable          unknown, ended, locked and full alike (joining has one refusal)
 │   ├── NotAllowed               the role may not do this
-│   ├── WrongHostKey · HostingNotAllowed · InvalidToken · Removed
+│   ├── WrongHostKey · HostingNotAllowed · InvalidToken · LoginNeeded · Removed
 │   ├── UnknownActivity · UnknownCommand · BadCommand
 │   ├── EmptyText · TextTooLong
 │   ├── PollClosed · QuestionChanged · UnknownOption · TooFewOptions · TooManyOptions
@@ -96,6 +96,13 @@ class InvalidToken(Refused):
 
     code = "invalid_token"
     sentence = "The token is not valid for this room (any more). Join again without it."
+
+
+class LoginNeeded(Refused):
+    """The server knows people by their login at a hub, and this one has none (any more)."""
+
+    code = "login_needed"
+    sentence = "Nobody is logged in here (any more). Log in at the hub again."
 
 
 class Removed(Refused):
@@ -311,21 +318,17 @@ class TemporarilyUnavailable(Refused):
     sentence = "The server could not store this just now; try again in a moment."
 
 
-def _all_refusals(root: type[Refused]) -> dict[str, type[Refused]]:
-    found = {root.code: root}
-    for child in root.__subclasses__():
-        found.update(_all_refusals(child))
-    return found
-
-
 def refusal(code: str, message: str, retry_after_s: float | None = None) -> Refused:
     """Turn a refusal from the wire back into its exception; an unknown code becomes a plain `Refused`."""
     return refusals().get(code, Refused)(message, retry_after_s=retry_after_s)
 
 
-def refusals() -> dict[str, type[Refused]]:
+def refusals(root: type[Refused] = Refused) -> dict[str, type[Refused]]:
     """All refusals by their code on the wire (the documentation and its test list these)."""
-    return _all_refusals(Refused)
+    found = {root.code: root}
+    for child in root.__subclasses__():
+        found |= refusals(child)
+    return found
 
 
 class LogError(WsliveError):

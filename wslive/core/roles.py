@@ -27,6 +27,8 @@ class Level(IntEnum):
     """Whoever shows the same token, which the server signed or the browser keeps."""
     INVITATION = 2
     """One person for each invitation that the host has handed out: it lets in once, and into locked rooms too."""
+    HUB = 3
+    """One person for each login of a JupyterHub, on whatever device; the hub vouches, and gives the name."""
 
 
 HOSTS = frozenset({Role.HOST})

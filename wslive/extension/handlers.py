@@ -16,7 +16,6 @@ from __future__ import annotations
 import logging
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
@@ -27,7 +26,6 @@ from wslive.extension.mount import Mount, as_nobody
 from wslive.server import api, http
 from wslive.server.access import check_hosting
 from wslive.server.handshake import is_full, turn_away
-from wslive.server.origins import is_loopback
 from wslive.server.socket import SocketHandler
 from wslive.server.turns import LONGEST_WAIT_S
 
@@ -102,12 +100,10 @@ class Guarded(http.Handler, JupyterHandler):
         """
         assert self.mount.audience is not None
         links, here = self.mount.audience.invitation(code)
-        own = self.get_query_argument("origin", f"{self.request.protocol}://{self.request.host}")
-        parts = urlsplit(own)
-        is_public = parts.scheme in ("http", "https") and parts.hostname and not is_loopback(parts.hostname)
+        own, is_public = self.link_of_page(code, self.mount.path)
         if here and is_public:
-            return f"{parts.scheme}://{parts.netloc}{self.mount.path}/r/{code}", True
-        return (f"{links[0]}/r/{code}", True) if links else (f"{own}{self.mount.path}/r/{code}", False)
+            return own, True
+        return (f"{links[0]}/r/{code}", True) if links else (own, False)
 
 
 class _OfRoom(Guarded):
@@ -137,7 +133,7 @@ class SlashHandler(PageHandler):
     """`/wslive`: relative addresses need the slash."""
 
     @allow_unauthenticated
-    def get(self, code: str = "") -> None:
+    async def get(self, code: str = "") -> None:
         """Send people to the page."""
         self.redirect(f"{self.mount.path}/")
 
@@ -229,7 +225,7 @@ class AudienceHandler(_Api, api.AudienceHandler):
     post = allow_unauthenticated(api.AudienceHandler.post)
 
     async def _post(self) -> None:
-        check_hosting(self.context.hosting_token, self.bearer())
+        await self.check_may_host()
         assert self.mount.audience is not None
         body = self.request.body
         links, here = await self.mount.audience.let_in(api.field(body, "room"), api.field(body, "audience"))

@@ -1,6 +1,5 @@
 // What a notebook cell shows of a room, and how it gets at it: a WebSocket of the page's own where the server can be
-// reached, the kernel's comm where it cannot. No import: the widget loads this file as a blob, JupyterLab's renderer
-// by its URL.
+// reached, the kernel's comm where it cannot. No import: cells.js makes a blob of this file.
 //
 // A page has one of these, however many cells and widgets. What a cell shows does not need the kernel: the kernel
 // hands out the first ticket, the connection renews it by itself, and a reload takes it along in sessionStorage.
@@ -91,7 +90,7 @@ export function makeCells({ wire, client, lib: library, layouts, views, styles, 
   /**
    * Draw into an element.
    *
-   * @param about what to draw: {uid, urls, room, actor, role, part, activity, invite}
+   * @param about what to draw: {uid, urls, room, actor, role, part, activity, invite, cells}
    * @param shown called once there is something to see
    * @returns a function that ends it
    */
@@ -160,25 +159,9 @@ export function makeCells({ wire, client, lib: library, layouts, views, styles, 
   return { adopt, mount };
 }
 
-/** Put together from the files of a server, where no widget has brought them. */
-export async function loadFrom(files) {
-  const text = async (name) => (await fetch(files + name)).text();
-  const [wire, client, lib, layouts] = await Promise.all(
-    ["wire", "client", "lib", "layouts"].map((name) => import(`${files}${name}.js`)),
-  );
-  const kinds = ["poll", "chat"];
-  const { fit } = await import(`${files}activities/poll/chart.js`);
-  const found = await Promise.all(kinds.map((kind) => import(`${files}activities/${kind}/view.js`)));
-  const views = Object.fromEntries(kinds.map((kind, i) => [kind, found[i].default]));
-  const styles = (await Promise.all(["style.css", "poll.css", "chat.css", "cell.css"].map(text))).join("\n");
-  const chart = text("activities/poll/chart.json").then((template) => ({ fit, template: JSON.parse(template) }));
-  const cells = makeCells({ wire, client, lib, layouts, views, styles, chart: () => chart });
-  return { ...cells, describe };
-}
-
 /** What a widget's model stands for. */
 export function describe(model) {
-  const names = ["uid", "urls", "room", "actor", "role", "part", "activity", "invite"];
+  const names = ["uid", "urls", "room", "actor", "role", "part", "activity", "invite", "cells"];
   return Object.fromEntries(names.map((name) => [name, model.get(name)]));
 }
 

@@ -58,6 +58,8 @@ async def find(server: str | None = None) -> ServerAt:
 async def known() -> list[ServerAt]:
     """The servers that a bare join code may belong to; nothing is started."""
     urls = [url for url in (os.environ.get("WSLIVE_SERVER"),) if url]
+    for url in urls:
+        _hub_pass(url)
     own = own_jupyter()
     urls += [running.url for running in [*([own] if own else []), *_running()] if not running.trouble]
     return [ServerAt(url, name_of(url)) for url in dict.fromkeys(u.rstrip("/") for u in urls)]
@@ -82,7 +84,8 @@ def pages_urls(url: str) -> list[str]:
     hubs and proxies: so without scheme and host.
     """
     own = own_jupyter()
-    return [urlsplit(url).path, url] if own is not None and own.url == url else [url]
+    is_here = (own is not None and own.url == url) or _hub_pass(url) is not None
+    return [urlsplit(url).path, url] if is_here else [url]
 
 
 async def nearest(url: str, code: str) -> str:
@@ -91,6 +94,9 @@ async def nearest(url: str, code: str) -> str:
     A link shows the address of a hub or proxy, which may lead nowhere from here; and a room of this kernel's own
     Jupyter Server needs nobody to be let in.
     """
+    given = os.environ.get("WSLIVE_SERVER", "").rstrip("/")
+    if _hub_pass(given) is not None and urlsplit(given).path == urlsplit(url).path:
+        return given  # the link shows the hub's public address; the operator's one is known to be the hub's
     own = own_jupyter()
     if own is None or own.trouble or own.url == url or urlsplit(own.url).path != urlsplit(url).path:
         return url
@@ -106,11 +112,12 @@ async def _given(url: str) -> ServerAt:
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
         raise NoServer(f"{url!r} is no address of a server; it looks like 'http://192.168.1.7:8765'.")
     beside = _beside(url)
+    hub_pass = _hub_pass(url)
     try:
         await fetch_json(url, "/api/server")
     except (NotConnected, Refused) as error:
         raise NoServer(str(error)) from None
-    token = os.environ.get("WSLIVE_HOST_TOKEN")
+    token = hub_pass or os.environ.get("WSLIVE_HOST_TOKEN")
     return ServerAt(url, name_of(url), token or (beside.hosting_token if beside else None))
 
 
@@ -133,6 +140,21 @@ async def _jupyter() -> ServerAt | None:
             f"the same in both: pip install wslive=={theirs} where the kernel runs, then restart the kernel."
         )
     return ServerAt(own.url, own.name, own.hosting_token)
+
+
+def _hub_pass(url: str) -> str | None:
+    """The token of this kernel's server at its hub, where `url` is a service of that hub; kept as a pass, too.
+
+    Whoever gets it is somebody on the hub: so it goes to the address in `WSLIVE_SERVER` alone, which the operator of
+    the hub sets, and never to one that stands in a link.
+    """
+    token = os.environ.get("JUPYTERHUB_API_TOKEN")
+    services = os.environ.get("JUPYTERHUB_BASE_URL", "/").rstrip("/") + "/services/"
+    is_operators = url.rstrip("/") == os.environ.get("WSLIVE_SERVER", "").rstrip("/")
+    if not token or not is_operators or not urlsplit(url).path.startswith(services):
+        return None
+    passes.keep(url, token)
+    return token
 
 
 def _beside(url: str) -> discovery.Running | None:

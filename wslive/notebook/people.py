@@ -29,6 +29,7 @@ _COMING_S = 2.0
 class Person(NamedTuple):
     """One participant; `here` tells whether they are connected now, `level` how sure it is who they are.
 
+    Level 3 is a login at a JupyterHub: one person, from wherever they come. Level 2 is an invitation of the host's.
     Level 1 is a token that a page or program keeps. Level 0 is a connection alone: whoever opens another one is
     another participant. Socket.IO clients that show nothing are of level 0.
     """
@@ -91,6 +92,11 @@ class People(Shown, HasAio):
         """
         presence = self.live.connection.presence
         return Arrivals() if presence is None or presence.arrivals is None else presence.arrivals
+
+    @property
+    def level(self) -> int | None:
+        """How sure it is that nobody is counted twice: the lowest level of anybody here; None before anybody is."""
+        return min((person.level for person in self), default=None)
 
     def on_change(self, call: CallT) -> CallT:
         """Call a function with these people now and when somebody comes, goes or changes; a decorator."""

@@ -1,34 +1,51 @@
-// The anywidget: what ipywidgets loads for each thing that is displayed. The sources of all other modules come with
-// it, so it works where the page cannot reach the server; each becomes a module once a page.
-
-const SOURCES = __SOURCES__;
+// The anywidget: what ipywidgets loads for each thing that is displayed. It is sent with each, so it is small: all that
+// draws is one file, which a page loads once, from the server, or else from the kernel.
 
 const LOADED = Symbol.for("wslive.cells.1");
+const FROM_KERNEL_WITHIN_MS = 20_000;
 
-function asModule(source) {
-  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  return import(url).finally(() => URL.revokeObjectURL(url));
+async function load(model) {
+  const name = model.get("cells");
+  for (const url of model.get("urls")) {
+    try {
+      return await (await import(new URL(`${url.replace(/\/$/, "")}/static/${name}`, location.href))).load();
+    } catch {
+      // Not to be reached from this page, or of another version.
+    }
+  }
+  const bytes = await new Promise((resolve, reject) => {
+    const heard = (message, buffers) => message.type === "cells" && resolve(buffers[0]);
+    model.on("msg:custom", heard);
+    model.send({ type: "cells" });
+    setTimeout(() => {
+      model.off("msg:custom", heard);
+      reject(new Error("neither the server nor the kernel has sent what draws wslive's views"));
+    }, FROM_KERNEL_WITHIN_MS);
+  });
+  const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const source = await new Response(plain).text();
+  const blob = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  return (await import(blob).finally(() => URL.revokeObjectURL(blob))).load();
 }
 
-async function load() {
-  const { styles, template, views, ...files } = SOURCES;
-  const loaded = {};
-  for (const [name, source] of Object.entries(files)) loaded[name] = await asModule(source);
-  const drawn = {};
-  for (const [kind, source] of Object.entries(views)) drawn[kind] = (await asModule(source)).default;
-  const { cell, wire, client, lib, layouts, chart } = loaded;
-  const made = cell.makeCells({ wire, client, lib, layouts, views: drawn, styles, chart: () => ({ ...chart, template }) });
-  return { ...made, describe: cell.describe };
+function cells(model) {
+  globalThis[LOADED] ??= load(model).catch((error) => {
+    delete globalThis[LOADED]; // the next one that is drawn may have better luck
+    throw error;
+  });
+  return globalThis[LOADED];
 }
-
-const cells = () => (globalThis[LOADED] ??= load());
 
 export default {
-  async initialize({ model }) {
-    return (await cells()).adopt(model);
+  // Nothing is awaited here: JupyterLab hands out the kernel's next message when this has returned, and what draws may
+  // have to come in one.
+  initialize({ model }) {
+    const adopted = cells(model).then(({ adopt }) => adopt(model));
+    adopted.catch((error) => console.error(error));
+    return () => adopted.then((end) => end(), () => {});
   },
   async render({ model, el }) {
-    const { mount, describe } = await cells();
+    const { mount, describe } = await cells(model);
     return mount(el, describe(model));
   },
 };

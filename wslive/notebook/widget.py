@@ -2,7 +2,7 @@
 
     a ticket        so that the page opens its own connection to the server, past the kernel; again before it expires
     a bridge        where the page cannot reach the server: the same messages, over the comm
-    plotly.js       once a page, compressed, where the page cannot fetch it from the server
+    what draws      once a page, compressed, where the page cannot fetch it from the server; and so plotly.js
     "let phones in" which needs the hosting token
 
 Tickets and the rest go as custom messages, never as traits: traits are kept in notebooks. Everything here is done on
@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import io
-import json
 import os
 import secrets
 from functools import cache
@@ -25,12 +24,11 @@ import anywidget
 import segno
 import traitlets
 
-from wslive.activities import activities
-from wslive.activities.poll import chart
 from wslive.client.background import background
 from wslive.core.errors import WsliveError
 from wslive.notebook.local_server import pages_urls
 from wslive.notebook.relay import Relay
+from wslive.server.cells import cells
 
 if TYPE_CHECKING:
     from wslive.notebook.live import Live
@@ -38,36 +36,11 @@ if TYPE_CHECKING:
 MIME = "application/vnd.wslive.v1+json"
 """What our renderer in JupyterLab draws; see labextension/."""
 
-_HERE = Path(__file__).resolve().parent
-_PACKAGE = _HERE.parent
+_LOADER = Path(__file__).resolve().parent / "widget.js"
 
 FIRST_TICKETS_AFTER_S = (0.0, 0.3, 1.0, 3.0, 10.0)
 """When a new page is given a ticket unasked: its asking waits while a cell runs, and before it has loaded our code
 it does not hear."""
-
-
-@cache
-def module_source() -> str:
-    """The widget's JavaScript module, with the sources of all others inside."""
-    sources: dict[str, Any] = {
-        "cell": (_HERE / "cell.js").read_text("utf-8"),
-        "layouts": (_HERE / "layouts.js").read_text("utf-8"),
-        **{name: (_PACKAGE / "web" / f"{name}.js").read_text("utf-8") for name in ("wire", "client", "lib")},
-        "styles": "\n".join(path.read_text("utf-8") for path in _styles()),
-        "chart": (_PACKAGE / "activities" / "poll" / "chart.js").read_text("utf-8"),
-        "template": chart.TEMPLATE,
-        "views": {kind: view.read_text("utf-8") for kind, view in _views().items()},
-    }
-    return (_HERE / "widget.js").read_text("utf-8").replace("__SOURCES__", json.dumps(sources), 1)
-
-
-def _views() -> dict[str, Path]:
-    found = {kind: _PACKAGE / "activities" / kind / "view.js" for kind in activities()}
-    return {kind: path for kind, path in found.items() if path.is_file()}
-
-
-def _styles() -> list[Path]:
-    return [*(_PACKAGE / "web" / name for name in ("style.css", "poll.css", "chat.css")), _HERE / "cell.css"]
 
 
 class RoomWidget(anywidget.AnyWidget):
@@ -81,6 +54,7 @@ class RoomWidget(anywidget.AnyWidget):
     part = traitlets.Unicode().tag(sync=True)
     activity = traitlets.Unicode().tag(sync=True)
     invite = traitlets.Dict().tag(sync=True)
+    cells = traitlets.Unicode().tag(sync=True)
     figure = traitlets.Dict().tag(sync=True)
 
     # What a poll's widget says to Python, for `observe` and `link`; the page has a connection of its own.
@@ -94,7 +68,8 @@ class RoomWidget(anywidget.AnyWidget):
         self._relay: Relay | None = None
         self._offering: asyncio.Task[None] | None = None
         super().__init__(
-            _esm=module_source(),
+            _esm=_LOADER.read_text("utf-8"),
+            cells=cells().name,
             uid=secrets.token_hex(8),
             urls=pages_urls(live.server),
             room=live.code,
@@ -110,7 +85,7 @@ class RoomWidget(anywidget.AnyWidget):
 
     def mimes(self) -> dict[str, Any]:
         """This widget in an output, for front ends with our renderer and for those with ipywidgets alone."""
-        names = ("uid", "urls", "room", "actor", "role", "part", "activity", "invite")
+        names = ("uid", "urls", "room", "actor", "role", "part", "activity", "invite", "cells")
         return {
             MIME: {name: getattr(self, name) for name in names},
             "application/vnd.jupyter.widget-view+json": {
@@ -175,6 +150,9 @@ class RoomWidget(anywidget.AnyWidget):
         else:
             self.send({"type": "told"})
 
+    async def _send_cells(self) -> None:
+        self.send({"type": "cells"}, buffers=[await asyncio.to_thread(_cells_js)])
+
     async def _send_plotly(self) -> None:
         self.send({"type": "plotly"}, buffers=[await asyncio.to_thread(_plotly_js)])
 
@@ -186,8 +164,15 @@ class RoomWidget(anywidget.AnyWidget):
                 background().submit(self._carry(frame))
             case {"type": "let_in"}:
                 background().submit(self._let_in())
+            case {"type": "cells"}:
+                background().submit(self._send_cells())
             case {"type": "plotly"}:
                 background().submit(self._send_plotly())
+
+
+@cache
+def _cells_js() -> bytes:
+    return gzip.compress(cells().body, 6, mtime=0)
 
 
 @cache

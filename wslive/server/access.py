@@ -128,6 +128,14 @@ class Signer:
             return None
         return "p_" + _b64(self._mac(msgspec.json.encode(("invited", room, int(number))))[:9])
 
+    def actor_of(self, room: str, provider: str, person: str) -> str:
+        """The id of somebody whom a provider of identities vouches for: always the same, and no ref leads to it."""
+        return "p_" + _b64(self._mac(msgspec.json.encode(("person", room, provider, person)))[:9])
+
+    def key_for(self, purpose: str) -> bytes:
+        """A key for something else, as lasting as this one."""
+        return self._mac(msgspec.json.encode(("key", purpose)))
+
     def _mac(self, payload: bytes) -> bytes:
         return hmac.new(self._key, payload, hashlib.sha256).digest()
 

@@ -35,6 +35,7 @@ from wslive.core.roles import HOST_ACTOR, Level, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.server.access import Claims, Signer, clean_code, key_fits
 from wslive.server.guesses import Guesses
+from wslive.server.identity import Person, Vouching
 from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom, Node
 from wslive.wire.messages import Hello
@@ -69,13 +70,15 @@ class Door:
         signer: Makes and checks the tokens.
         guesses: How many wrong codes strangers have tried.
         let_in: Join codes of the rooms that strangers may come into; None: every room, to whoever knows its code.
+        vouching: Who vouches for everybody who comes; None where tokens of our own make people.
     """
 
-    def __init__(self, node: Node, signer: Signer) -> None:
+    def __init__(self, node: Node, signer: Signer, vouching: Vouching | None = None) -> None:
         """Let strangers into every room."""
         self._node = node
         self.signer = signer
         self.guesses = Guesses(node.settings, time.monotonic())
+        self.vouching = vouching
         self.let_in: set[str] | None = None
 
     def lets_in(self, code: str) -> bool:
@@ -122,9 +125,21 @@ class Door:
         self.guesses.wrong(network, tried, time.monotonic())
 
     async def admit(
-        self, hello: Hello, ticket: Claims | None, level: Level = Level.TOKEN, network: Neighbourhood = None
+        self,
+        hello: Hello,
+        ticket: Claims | None,
+        level: Level = Level.TOKEN,
+        network: Neighbourhood = None,
+        person: Person | None = None,
     ) -> Admission:
         """Find out who says hello, and enter new participants in the room's log.
+
+        Args:
+            hello: What they say.
+            ticket: The ticket that they showed.
+            level: How sure it is who a new participant is, where nobody vouches for them.
+            network: Where they come from.
+            person: Whom they have shown to be at the provider of identities.
 
         Raises:
             RoomUnavailable · WrongHostKey · InvalidToken: See the module.
@@ -137,7 +152,12 @@ class Door:
             return Admission(live, Who(ticket.actor, ticket.role), None, hello.position)
         if hello.role is Role.HOST:
             live = await self.hosted(hello.room, hello.token)
-            return Admission(live, Who(HOST_ACTOR, Role.HOST, hello.ledger), None, hello.position)
+            who = Who(HOST_ACTOR, Role.HOST, hello.ledger)
+            self._note(live, who, person)
+            return Admission(live, who, None, hello.position)
+        if person is not None:
+            live = await self._node.find(hello.room)
+            return Admission(live, await self.enter(live, person, hello.role), None, hello.position)
         if hello.token is not None:
             return await self._recognise(hello, hello.token)
         live = await self.find(hello.room, network)
@@ -159,6 +179,28 @@ class Door:
             return await self._node.find(code, only=lambda record: key_fits(host_key, record.host_key_hash))
         except RoomUnavailable:
             raise WrongHostKey from None
+
+    async def enter(self, live: LiveRoom, person: Person, role: Role) -> Who:
+        """Let somebody in for whom a provider vouches: the same participant from wherever they come.
+
+        Raises:
+            RoomUnavailable: The room takes nobody in.
+            TemporarilyUnavailable: The store is out of reach.
+        """
+        assert self.vouching is not None
+        identity = self.vouching.identity
+        actor = self.signer.actor_of(live.record.room, identity.name, person.id)
+        if role is Role.PARTICIPANT:
+            # One ref for ever: two tabs that come at once make one event.
+            who = await self._join(live, actor, f"join-as-{actor}", person.name, identity.level, None)
+        else:
+            who = Who(f"v_{actor[2:]}", Role.VIEWER)
+        self._note(live, who, person)
+        return who
+
+    def _note(self, live: LiveRoom, who: Who, person: Person | None) -> None:
+        if self.vouching is not None and person is not None:
+            self.vouching.note((live.record.room, who.actor), person)
 
     def ticket(self, live: LiveRoom, who: Who) -> str:
         """A ticket for another connection of the same person; single ballots are not for browsers."""
@@ -201,6 +243,20 @@ class Door:
             if invited_as is None:
                 raise RoomUnavailable
             actor, level = invited_as, Level.INVITATION
+        return await self._join(live, actor, ref, hello.name, level, network, is_invited=is_invited)
+
+    async def _join(
+        self,
+        live: LiveRoom,
+        actor: str,
+        ref: str,
+        name: str | None,
+        level: Level,
+        network: Neighbourhood,
+        *,
+        is_invited: bool = False,
+    ) -> Who:
+        """Enter a participant in the room's log, unless they are there already."""
         who = Who(actor, Role.PARTICIPANT)
 
         def must_join(room: Room) -> bool:
@@ -214,7 +270,7 @@ class Door:
 
         try:
             if await live.task.look(must_join):
-                body = msgspec.Raw(msgspec.json.encode({"name": hello.name, "level": level}))
+                body = msgspec.Raw(msgspec.json.encode({"name": name, "level": level}))
                 await live.task.ask(who, Command(ref, ROOM, "join", body))
                 live.fanout.arrivals.note(network, asyncio.get_running_loop().time())
         except RoomHasEnded:

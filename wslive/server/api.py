@@ -16,6 +16,7 @@ from wslive.core.errors import BadCommand, LogError, TemporarilyUnavailable
 from wslive.core.events import Event
 from wslive.server.access import check_hosting
 from wslive.server.http import Handler
+from wslive.server.identity import shown
 from wslive.server.origins import stream_of
 
 logger = logging.getLogger("wslive.api")
@@ -30,7 +31,8 @@ class ServerHandler(Handler):
 
     def get(self) -> None:
         """Nothing secret."""
-        self.finish({**about_server(), "audience": self.context.network.urls})
+        here = self.context.door.vouching is not None
+        self.finish({**about_server(), "audience": self.context.network.urls, "here": here})
 
 
 def about_server() -> dict[str, Any]:
@@ -38,7 +40,25 @@ def about_server() -> dict[str, Any]:
     return {"wslive": version("wslive"), "pid": os.getpid()}
 
 
-class RoomsHandler(Handler):
+class _ForHosts(Handler):
+    """Calls of this server's own people."""
+
+    async def check_may_host(self) -> None:
+        """Ask for the hosting token; where somebody vouches for people, whether this one may host.
+
+        Raises:
+            HostingNotAllowed · LoginNeeded · NotAllowed · TemporarilyUnavailable: No.
+        """
+        vouching = self.context.door.vouching
+        if vouching is None:
+            check_hosting(self.context.hosting_token, self.bearer())
+            return
+        person = await vouching.identity.of_proof(shown(self.request.headers.get("Authorization", "")))
+        await vouching.identity.check_host(person)
+        logger.info("%s: %s %s", person.id, type(self).__name__, self.request.method)
+
+
+class RoomsHandler(_ForHosts):
     """`/api/rooms`: make a room."""
 
     async def post(self) -> None:
@@ -48,7 +68,7 @@ class RoomsHandler(Handler):
     async def _post(self) -> None:
         context = self.context
         if not context.settings.anyone_may_host:
-            check_hosting(context.hosting_token, self.bearer())
+            await self.check_may_host()
         made = await context.node.create(field(self.request.body, "title"))
         self.set_status(201)
         code = made.record.code
@@ -56,7 +76,7 @@ class RoomsHandler(Handler):
         self.finish({"room": made.record.room, "code": code, "host_key": made.host_key, "link": link})
 
 
-class AudienceHandler(Handler):
+class AudienceHandler(_ForHosts):
     """`/api/audience`: who can reach this server."""
 
     async def post(self) -> None:
@@ -65,8 +85,15 @@ class AudienceHandler(Handler):
 
     async def _post(self) -> None:
         context = self.context
-        check_hosting(context.hosting_token, self.bearer())
-        self.finish({"links": context.network.let_in(field(self.request.body, "audience"))})
+        await self.check_may_host()
+        audience = field(self.request.body, "audience")
+        if context.door.vouching is not None:
+            # Whoever is vouched for comes by the address of the hub, which the host's own page knows best.
+            if audience not in ("this_computer", "network"):
+                raise BadCommand('Here people come by the hub\'s own address: use audience="network".')
+            self.finish({"links": context.network.urls, "here": True})
+            return
+        self.finish({"links": context.network.let_in(audience)})
 
 
 class RoomHandler(Handler):

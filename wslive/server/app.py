@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from socket import socket as Socket
 from typing import Any, Protocol
@@ -17,10 +18,11 @@ from tornado.web import Application
 from wslive.core.errors import Refused
 from wslive.eventlog.base import EventLog
 from wslive.server import api, http
-from wslive.server.access import signer
+from wslive.server.access import Signer, signer
 from wslive.server.admission import Door
 from wslive.server.context import Context
 from wslive.server.echo import EchoHandler
+from wslive.server.identity import Identity, Vouching
 from wslive.server.network import EVERYWHERE, Network, base_url, take_port
 from wslive.server.node import Node
 from wslive.server.origins import Gate
@@ -34,6 +36,10 @@ _HEADER_TIMEOUT_S = 10.0
 _FAREWELL_S = 2.0
 # Of handlers that stay with Tornado; ours know their own limit.
 _MAX_MESSAGE_BYTES = 1024 * 1024
+
+
+MakeIdentity = Callable[[Signer], Identity]
+"""Makes a provider of identities, given what keeps its keys."""
 
 
 class Extension(Protocol):
@@ -60,8 +66,20 @@ class Server:
         idle: Set when nobody has been connected for `settings.idle_end_s`.
     """
 
-    def __init__(self, settings: ServerSettings, log: EventLog, extensions: Sequence[Extension] = ()) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        log: EventLog,
+        extensions: Sequence[Extension] = (),
+        identity: MakeIdentity | None = None,
+    ) -> None:
         """Wire the parts; `start` opens the port. The log is closed by `stop`.
+
+        Args:
+            settings: See there.
+            log: Where rooms are kept.
+            extensions: What is served beside.
+            identity: Makes the provider of identities, where somebody vouches for people.
 
         Raises:
             StoreUnwritable: The key that signs tokens can be neither read nor made.
@@ -72,7 +90,9 @@ class Server:
         gate = Gate(settings)
         self._log = log
         self._node = Node(log, settings)
-        door = Door(self._node, signer(settings))
+        keys = signer(settings)
+        self._vouching = None if identity is None else Vouching(identity(keys), settings.vouch_interval_s)
+        door = Door(self._node, keys, self._vouching)
         self._network = Network(settings, gate, self._audience_server)
         self._context = Context(settings, self._node, door, gate, self._network, self.hosting_token)
         self._extensions = extensions
@@ -91,7 +111,7 @@ class Server:
     def url(self) -> str:
         """The base URL on this computer."""
         host = self.settings.host
-        return base_url("127.0.0.1" if host in EVERYWHERE else host, self.port)
+        return base_url("127.0.0.1" if host in EVERYWHERE else host, self.port) + self.settings.base_path
 
     @property
     def audience_urls(self) -> list[str]:
@@ -131,6 +151,8 @@ class Server:
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.wait({self._upkeep})
+        if self._vouching is not None:
+            await self._vouching.close()
         # First the rooms: what is queued is stored and acknowledged, then people are told to come back.
         await self._node.close()
         for connection in list(self._context.connections):
@@ -170,11 +192,14 @@ class Server:
         return self._serve(audience_only=True)
 
     def _serve(self, *, audience_only: bool) -> HTTPServer:
+        vouching = self._vouching
         application = Application(
             [
-                *_routes(self._context, audience_only=audience_only),
+                *_below(self.settings.base_path, _routes(self._context, audience_only=audience_only)),
                 *(route for extension in self._extensions for route in extension.routes()),
+                *_below(self.settings.base_path, [] if vouching is None else vouching.identity.routes()),
             ],
+            **({} if vouching is None else vouching.identity.application_settings()),
             websocket_ping_interval=self.settings.ping_interval_s,
             websocket_ping_timeout=self.settings.ping_interval_s,
             websocket_max_message_size=_MAX_MESSAGE_BYTES,
@@ -199,6 +224,7 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
         (rf"/r/{code}", http.PageHandler, {**own, "page": "index.html"}),
         (rf"/r/{code}/screen", http.PageHandler, {**own, "page": "screen.html"}),
         (rf"/r/{code}/about", http.AboutHandler, own),
+        (rf"/r/{code}/ticket", http.TicketHandler, own),
         (rf"/r/{code}/link", http.LinkHandler, own),
         (rf"/r/{code}/qr\.svg", http.QrHandler, own),
         (r"/static/([A-Za-z0-9_./-]+)", http.FileHandler, own),
@@ -218,6 +244,11 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
         (rf"/api/rooms/{code}/invitations", api.InvitationsHandler, own),
         (rf"/api/rooms/{code}/people/([A-Za-z0-9_-]{{1,80}})", api.PersonHandler, own),
     ]
+
+
+def _below(base_path: str, routes: list[Any]) -> list[Any]:
+    """The routes below a path."""
+    return [(re.escape(base_path) + path, *rest) for path, *rest in routes]
 
 
 def _log_request(handler: Any) -> None:

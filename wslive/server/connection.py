@@ -15,6 +15,7 @@ from typing import Protocol
 
 from wslive.core.errors import (
     InvalidToken,
+    LoginNeeded,
     NotAllowed,
     Refused,
     Removed,
@@ -31,6 +32,7 @@ from wslive.server.access import READ, Claims
 from wslive.server.admission import Door, check
 from wslive.server.fanout import Member
 from wslive.server.guesses import wait_s
+from wslive.server.identity import Person, Place
 from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom
 from wslive.server.outbox import WayOut
@@ -75,11 +77,13 @@ class Connection:
         "_member",
         "_network",
         "_outbox",
+        "_person",
         "_session",
         "_settings",
         "_socket",
         "_ticket",
         "opened_at_s",
+        "vouched_at_s",
     )
 
     def __init__(
@@ -92,6 +96,7 @@ class Connection:
         audience_only: bool,
         level: Level = Level.TOKEN,
         network: Neighbourhood = None,
+        person: Person | None = None,
     ) -> None:
         """Wait for the hello.
 
@@ -101,10 +106,12 @@ class Connection:
             settings: Those of the server.
             ticket: One whose signature is ours, where the handshake showed one.
             audience_only: Whether hosts are turned away.
-            level: That of a new participant.
+            level: That of a new participant, where nobody vouches for them.
             network: Where the other end is.
+            person: Whom they have shown to be at the provider of identities.
         """
-        self.opened_at_s = time.monotonic()
+        self.opened_at_s = self.vouched_at_s = time.monotonic()
+        self._person = person
         self._door = door
         self._socket = socket
         self._settings = settings
@@ -118,6 +125,13 @@ class Connection:
         self._member: Member | None = None
         self._live: LiveRoom | None = None
         self._joining: asyncio.Task[None] | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """The room and the actor; None before the welcome."""
+        if self._live is None or self._member is None:
+            return None
+        return self._live.record.room, self._member.who.actor
 
     @property
     def is_waiting_for_hello(self) -> bool:
@@ -197,7 +211,7 @@ class Connection:
                 raise NotAllowed("This address is for the audience. Host the room at the server's own address.")
             if self._audience_only and self._ticket is None:
                 self._door.check_stranger(hello, self._network)
-            admission = await self._door.admit(hello, self._ticket, self._level, self._network)
+            admission = await self._door.admit(hello, self._ticket, self._level, self._network, self._person)
         except Refused as refused:
             turn_away(refused)
             return
@@ -311,6 +325,8 @@ def _close_code(refused: Refused) -> CloseCode:
             return CloseCode.ROOM_UNAVAILABLE
         case InvalidToken():
             return CloseCode.INVALID_TOKEN
+        case LoginNeeded():
+            return CloseCode.LOGIN_ENDED
         case Removed():
             return CloseCode.REMOVED
         case RoomHasEnded():

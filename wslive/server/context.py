@@ -8,6 +8,7 @@ import time
 from typing import Protocol
 
 from wslive.server.admission import Door
+from wslive.server.identity import Vouched
 from wslive.server.keepalive import Keepalive
 from wslive.server.neighbours import Neighbours
 from wslive.server.network import Network
@@ -64,6 +65,8 @@ class Context:
         self.files = StaticFiles()
         self.turns = Turns(settings.handshake_rate)
         self.connections: set[Peer] = set()
+        self.vouched: set[Vouched] = set()
+        """Those of people for whom somebody vouches."""
         self.all_gone = asyncio.Event()
         """Set while nobody is connected."""
         self.all_gone.set()
@@ -96,4 +99,6 @@ class Context:
             if connection.is_waiting_for_hello and now_s - connection.opened_at_s > self.settings.hello_timeout_s:
                 connection.close(CloseCode.HELLO_TIMEOUT)
         self.door.guesses.forget(now_s)
+        if self.door.vouching is not None:
+            self.door.vouching.look_again(self.vouched)
         await self.node.sweep()

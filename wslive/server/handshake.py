@@ -7,11 +7,32 @@ import time
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from wslive.core.errors import (
+    HostingNotAllowed,
+    LoginNeeded,
+    NotAllowed,
+    Refused,
+    RoomUnavailable,
+    TemporarilyUnavailable,
+    TooFast,
+    WrongHostKey,
+)
 from wslive.server.carrier import taken_from
 from wslive.server.context import Context
 from wslive.server.origins import refusal_of
 from wslive.server.turns import LONGEST_WAIT_S
 from wslive.server.websocket import WebSocket
+
+STATUS: dict[type[Refused], int] = {
+    LoginNeeded: 401,
+    RoomUnavailable: 404,
+    HostingNotAllowed: 403,
+    WrongHostKey: 403,
+    NotAllowed: 403,
+    TemporarilyUnavailable: 503,
+    TooFast: 429,
+}
+"""The HTTP status of a refusal; 400 or, in a handshake, 403 for all others."""
 
 
 def turned_away(handler: RequestHandler, context: Context, *, has_ticket: bool = False) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import time
 from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,16 +15,19 @@ from tornado.web import HTTPError, RequestHandler
 
 from wslive.core.errors import (
     BadCommand,
-    HostingNotAllowed,
+    LoginNeeded,
     NotAllowed,
     Refused,
     RoomUnavailable,
-    TemporarilyUnavailable,
     TooFast,
     WrongHostKey,
 )
+from wslive.core.roles import Role
+from wslive.server.access import READ
 from wslive.server.context import Context
 from wslive.server.guesses import wait_s
+from wslive.server.handshake import STATUS
+from wslive.server.identity import Person
 from wslive.server.origins import host_name, is_loopback, local_address, refusal_of
 from wslive.server.static import missing
 from wslive.wire.messages import Hello
@@ -32,14 +36,6 @@ logger = logging.getLogger("wslive.http")
 
 # Plotly puts one empty style element into the page; this is the hash of its content.
 _PLOTLY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
-_STATUS = {
-    RoomUnavailable: 404,
-    HostingNotAllowed: 403,
-    WrongHostKey: 403,
-    NotAllowed: 403,
-    TemporarilyUnavailable: 503,
-    TooFast: 429,
-}
 
 
 class Handler(RequestHandler):
@@ -98,12 +94,21 @@ class Handler(RequestHandler):
         """Answer with a refusal."""
         if refused.retry_after_s:
             self.set_header("Retry-After", str(max(1, round(refused.retry_after_s))))
-        self.fail(_STATUS.get(type(refused), 400), refused.code, refused.message)
+        self.fail(STATUS.get(type(refused), 400), refused.code, refused.message)
 
     def bearer(self) -> str | None:
         """The token of the Authorization header."""
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" and token else None
+
+    async def person(self) -> Person | None:
+        """Who asks, where somebody vouches for people here; None where nobody does.
+
+        Raises:
+            LoginNeeded · NotAllowed · TemporarilyUnavailable: See `identity.Identity.of_request`.
+        """
+        vouching = self.context.door.vouching
+        return None if vouching is None else await vouching.identity.of_request(self)
 
     async def answered(self, work: Awaitable[None]) -> None:
         """Do the work, or answer with its refusal."""
@@ -119,12 +124,21 @@ class Handler(RequestHandler):
 
     def join_link(self, code: str) -> tuple[str, bool]:
         """The best link: how this request came, if others can come so too; else another way in; else this one."""
-        own = f"{self.request.protocol}://{self.request.host}"
+        own = f"{self.request.protocol}://{self.request.host}{self.context.settings.base_path}"
+        if self.context.settings.any_host:
+            return self.link_of_page(code, self.context.settings.base_path)
         # What arrives at loopback came from this computer or through a proxy, under whatever name.
         if not is_loopback(local_address(self.request)) and not is_loopback(host_name(self.request.host)):
             return f"{own}/r/{code}", True
         urls = self.context.network.urls
         return (f"{urls[0]}/r/{code}", True) if urls else (f"{own}/r/{code}", False)
+
+    def link_of_page(self, code: str, base_path: str) -> tuple[str, bool]:
+        """The link at the address of the page that asks; behind a hub that page alone knows it, so it says so."""
+        origin = self.get_query_argument("origin", f"{self.request.protocol}://{self.request.host}")
+        parts = urlsplit(origin)
+        is_public = parts.scheme in ("http", "https") and bool(parts.hostname) and not is_loopback(parts.hostname or "")
+        return f"{parts.scheme}://{parts.netloc}{base_path}/r/{code}", is_public
 
 
 class PageHandler(Handler):
@@ -140,8 +154,18 @@ class PageHandler(Handler):
         """A person reads this."""
         return False
 
-    def get(self, code: str = "") -> None:
-        """Send the page with a policy that runs our files alone."""
+    async def get(self, code: str = "") -> None:
+        """Send the page with a policy that runs our files alone; whoever has to log in is sent to do that first."""
+        vouching = self.context.door.vouching
+        if vouching is not None:
+            try:
+                await self.person()
+            except LoginNeeded:
+                self.redirect(vouching.identity.login_url(self.request.path))
+                return
+            except Refused as refused:
+                self.refuse(refused)
+                return
         file = self.context.files.get(self.page)
         assert file is not None, f"{self.page} belongs to the package"
         host = self.request.host
@@ -154,8 +178,9 @@ class PageHandler(Handler):
         )
         self.set_header("Content-Type", file.content_type)
         self.set_header("Cache-Control", "no-cache")
+        body = file.body if vouching is None else file.body.replace(b"<html ", b"<html data-login ")
         # The files name each other from below /r/; the page that asks for the code is one level higher.
-        self.finish(file.body if code else file.body.replace(b'"../static/', b'"static/'))
+        self.finish(body if code else body.replace(b'"../static/', b'"static/'))
 
 
 class FileHandler(Handler):
@@ -176,7 +201,7 @@ class FileHandler(Handler):
             self.fail(404, RoomUnavailable.code, missing(name))
             return
         self.set_header("Content-Type", file.content_type)
-        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Cache-Control", "public, max-age=31536000, immutable" if file.is_for_ever else "no-cache")
         self.set_header("Vary", "Accept-Encoding")
         self.set_header("Etag", file.etag)
         if self.check_etag_header():
@@ -201,6 +226,7 @@ class AboutHandler(Handler):
         await self.answered(self._get(code))
 
     async def _get(self, code: str) -> None:
+        person = await self.person()
         door, network = self.context.door, self.context.neighbours.of(self.request)
         hello = Hello(code, invitation=self.bearer())
         try:
@@ -214,7 +240,27 @@ class AboutHandler(Handler):
             "The host sees your name, what you write and how you answer, except to a question that says it is secret. "
             f"It is kept in {self.context.settings.store_name}; the host can delete it."
         )
-        self.finish({"title": title, "kept": kept})
+        self.finish({"title": title, "kept": kept, "name": None if person is None else person.name})
+
+
+class TicketHandler(Handler):
+    """`/r/CODE/ticket`: a browser's login, in exchange for what opens its WebSocket; that takes no login itself."""
+
+    async def post(self, code: str) -> None:
+        """Let in whoever is vouched for, as participant or (`?role=viewer`) to look on."""
+        await self.answered(self._post(code))
+
+    async def _post(self, code: str) -> None:
+        person = await self.person()
+        if person is None:
+            raise BadCommand("There is no login here: join with a hello.")
+        role = Role.VIEWER if self.get_query_argument("role", "") == Role.VIEWER else Role.PARTICIPANT
+        live = await self.context.node.find(code)
+        live.rates.check(f"{person.id} asks for tickets", role, READ, time.monotonic())
+        who = await self.context.door.enter(live, person, role)
+        ticket = self.context.door.ticket(live, who)
+        self.set_header("Cache-Control", "no-store")
+        self.finish({"ticket": ticket, "expires_in_s": self.context.settings.ticket_life_s, "actor": who.actor})
 
 
 class LinkHandler(Handler):
@@ -261,7 +307,7 @@ class NotFoundHandler(Handler):
     @property
     def is_for_programs(self) -> bool:
         """Programs ask below /api."""
-        return self.request.path.startswith("/api/")
+        return self.request.path.startswith(f"{self.context.settings.base_path}/api/")
 
     def prepare(self) -> Awaitable[None] | None:
         """Say so, whatever the method."""

@@ -59,6 +59,7 @@ class Gate:
 
     def __init__(self, settings: ServerSettings) -> None:
         """Start with the names that the settings give."""
+        self._any_host = settings.any_host
         own = socket.gethostname().lower()
         self._names = {own, f"{own}.local"}
         self._origins = {origin_of(origin) for origin in settings.allow_origins} - {""}
@@ -78,7 +79,8 @@ class Gate:
     def host_error(self, host_header: str, local_address: str) -> str | None:
         """None, or a sentence that says why a Host header is refused."""
         host = host_name(host_header)
-        if host and (host in self._names or host in self._public_names or _same_address(host, local_address)):
+        known = self._names | self._public_names
+        if host and (self._any_host or host in known or _same_address(host, local_address)):
             return None
         if is_loopback(host) and is_loopback(local_address):
             return None
@@ -93,6 +95,9 @@ class Gate:
             return None
         if origin == "null":
             return "Pages without an origin of their own (files, sandboxed frames) may not connect."
+        if self._any_host:
+            # The proxy in front of such a server speaks https to browsers and http to us.
+            scheme = urlsplit(origin).scheme
         allowed = {origin_of(f"{scheme}://{host_header}"), *self._origins, *self._public_origins}
         if has_ticket or origin_of(origin) in allowed - {""}:
             return None

@@ -25,6 +25,9 @@ class ServerSettings:
         host: The address to listen on. Other computers can reach anything but a loopback address.
         port: The port; 0 lets the system choose.
         public_url: The address at which a proxy shows this server, e.g. "https://live.example.org/rooms".
+        base_path: Below which path everything is, e.g. "/services/wslive"; "" for the root.
+        any_host: Answer to every name. Only where nobody is let in who does not show who they are: what a browser
+            shows by itself it shows to the names that gave it that.
         allow_origins: Origins beside our own whose pages may open connections, e.g. "https://lab.example.org".
         anyone_may_host: Let anybody create rooms, without a hosting token.
         hosting_token: What creating a room needs; None makes a random one.
@@ -48,6 +51,7 @@ class ServerSettings:
             slow reader.
         max_stuck_s: A connection that took nothing for this long is closed as a slow reader.
         ticket_life_s: How long a ticket opens connections.
+        vouch_interval_s: Where logins of others count: how often it is asked whether they still do.
         room_idle_s: A room without connections leaves the memory after this long (it stays in the log).
         sweep_interval_s: How often the server looks for whoever has left, is stuck or says no hello.
         drain_s: Over how long clients spread their coming back when the server goes down.
@@ -65,6 +69,8 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = 8765
     public_url: str | None = None
+    base_path: str = ""
+    any_host: bool = False
     allow_origins: tuple[str, ...] = ()
     anyone_may_host: bool = False
     hosting_token: str | None = field(default=None, repr=False)
@@ -86,6 +92,7 @@ class ServerSettings:
     max_outbox_bytes: int = 256 * 1024
     max_stuck_s: float = 10.0
     ticket_life_s: float = 600.0
+    vouch_interval_s: float = 600.0
     room_idle_s: float = 600.0
     sweep_interval_s: float = 1.0
     drain_s: float = 5.0

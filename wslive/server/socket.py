@@ -8,11 +8,12 @@ from typing import Any
 
 from tornado.websocket import WebSocketHandler
 
-from wslive.core.errors import InvalidToken
+from wslive.core.errors import InvalidToken, Refused
 from wslive.server.access import Claims
 from wslive.server.connection import Connection
 from wslive.server.context import Context
-from wslive.server.handshake import taken_over, turn_away, turned_away
+from wslive.server.handshake import STATUS, taken_over, turn_away, turned_away
+from wslive.server.identity import Person, Vouching, shown
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.messages import SUBPROTOCOL, TICKET_PREFIX
 
@@ -25,6 +26,7 @@ class SocketHandler(WebSocketHandler):
         self._context = context
         self._audience_only = audience_only
         self._ticket: Claims | None = None
+        self._person: Person | None = None
 
     def prepare(self) -> Awaitable[None] | None:
         """Admit or refuse the handshake."""
@@ -33,8 +35,18 @@ class SocketHandler(WebSocketHandler):
         except InvalidToken as invalid:
             turn_away(self, 403, invalid.message)
             return None
-        turned_away(self, self._context, has_ticket=self._ticket is not None)
+        if not turned_away(self, self._context, has_ticket=self._ticket is not None):
+            vouching = self._context.door.vouching
+            if vouching is not None and self._ticket is None:
+                return self._recognise(vouching)
         return None
+
+    async def _recognise(self, vouching: Vouching) -> None:
+        """Find out who comes by the token of a program; what a browser sends by itself counts nothing here."""
+        try:
+            self._person = await vouching.identity.of_proof(shown(self.request.headers.get("Authorization", "")))
+        except Refused as refused:
+            turn_away(self, STATUS.get(type(refused), 403), refused.message)
 
     def _offered_ticket(self) -> Claims | None:
         offered = self.request.headers.get("Sec-WebSocket-Protocol", "")
@@ -67,8 +79,11 @@ class SocketHandler(WebSocketHandler):
             self._ticket,
             audience_only=self._audience_only,
             network=context.neighbours.of(self.request),
+            person=self._person,
         )
         context.connected(connection)
+        if context.door.vouching is not None:
+            context.vouched.add(connection)
         connection.opened()
         websocket.begin(context.keepalive, connection.received, partial(_lost, context, connection))
         await websocket.ended()
@@ -76,4 +91,5 @@ class SocketHandler(WebSocketHandler):
 
 def _lost(context: Context, connection: Connection) -> None:
     context.disconnected(connection)
+    context.vouched.discard(connection)
     connection.lost()

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wslive.activities.poll import chart
+from wslive.server.cells import cells
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_COMPRESS_FROM_BYTES = 256 * 1024
+_COMPRESS_FROM_BYTES = 64 * 1024
 
 
 class StaticFile(NamedTuple):
@@ -27,6 +28,8 @@ class StaticFile(NamedTuple):
     gzipped: bytes | None
     content_type: str
     etag: str
+    is_for_ever: bool
+    """Whether another content would have another name."""
 
 
 class StaticFiles:
@@ -56,6 +59,7 @@ class StaticFiles:
                 gzip.compress(body, 6, mtime=0) if big else None,
                 _content_type(name),
                 f'"{hashlib.sha256(body).hexdigest()[:20]}"',
+                name == cells().name,
             )
         return kept
 
@@ -66,10 +70,9 @@ def _source(name: str) -> bytes | None:
         return None if path is None else path.read_bytes()
     if name == "activities/poll/chart.json":
         return json.dumps(chart.TEMPLATE).encode()
+    if name == cells().name:
+        return cells().body
     files = {f.name: f for f in (_PACKAGE / "web").iterdir() if f.is_file()}
-    # A cell that is drawn again while its kernel computes takes these from here.
-    for shared in ("cell.js", "layouts.js", "cell.css"):
-        files[shared] = _PACKAGE / "notebook" / shared
     for script in (_PACKAGE / "activities").glob("*/*.js"):
         files[f"activities/{script.parent.name}/{script.name}"] = script
     found = files.get(name)

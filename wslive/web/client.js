@@ -87,9 +87,10 @@ class Connection {
     for (const { getTicket } of this.providers) {
       if (!getTicket) continue;
       const late = new Promise((resolve) => setTimeout(resolve, 3_000, null)); // the kernel may be busy or gone
-      const asked = Promise.resolve().then(getTicket).catch(() => null);
+      const asked = Promise.resolve().then(getTicket).catch((error) => ({ error }));
       const found = await Promise.race([asked, late]);
-      if (found) return found.ticket ?? found;
+      if (found?.error?.isFinal) this.end(found.error.code, found.error.message);
+      else if (found && !found.error) return found.ticket ?? found;
     }
     return kept;
   }

@@ -6,6 +6,7 @@ import { connect } from "./client.js";
 import {
   activityModel, announce, attr, count, h, icon, list, makeLib, plain, pollsToShow, show, statusWords, text,
 } from "./lib.js";
+import { LOGIN_ENDED, fetchOwn, isByLogin, loginLink, tickets } from "./login.js";
 import * as wire from "./wire.js";
 
 wire.hideLogin();
@@ -27,11 +28,13 @@ const lib = makeLib({ plotly: () => Promise.reject(new Error("not on this page")
 
 // ── the doors: code and name ────────────────────────────────────────────────────────────────────────────────────
 
-/** What the server says of a room before anybody joins: {title, kept}, or {message} where it cannot be joined. */
+const joinedKey = (room) => (isByLogin ? `wslive.joined.${room}` : wire.tokenKey(room));
+
+/** What the server says of a room before anybody joins: {title, kept, name}, or {message} where it cannot be joined. */
 async function about(room) {
   const headers = invitation && room === code ? { Authorization: `Bearer ${invitation}` } : {};
   try {
-    const response = await fetch(new URL(`r/${encodeURIComponent(room)}/about`, BASE), { headers });
+    const response = await fetchOwn(new URL(`r/${encodeURIComponent(room)}/about`, BASE), { headers });
     return await response.json();
   } catch {
     return { message: "The server does not answer. Check your connection and try again.", unreachable: true };
@@ -80,7 +83,7 @@ function askCode(message = "", typed = "") {
     const room = cleanCode(input.value);
     const found = await about(room);
     attr(button, { disabled: false });
-    if (found.title !== undefined || storage.get(wire.tokenKey(room))) {
+    if (found.title !== undefined || storage.get(joinedKey(room))) {
       location.assign(new URL(`r/${room}`, BASE));
     } else {
       text(problem, found.message);
@@ -98,7 +101,9 @@ function askName(found, message = "") {
   attr(input, { autocomplete: "nickname", spellcheck: "false", placeholder: "Guest" });
   const button = h("button.wslive-button.wslive-primary", { type: "submit" }, "Join");
   const form = h("form.wslive-form");
-  form.append(...labelled("Your name (optional)", input, h("p.wslive-hint", {}, "Without one you are “Guest” and a number.")));
+  // Who has logged in has a name already.
+  if (found.name) form.append(h("p.wslive-as", {}, "You are ", h("strong", {}, found.name), " here, by your login."));
+  else form.append(...labelled("Your name (optional)", input, h("p.wslive-hint", {}, "Without one you are “Guest” and a number.")));
   form.append(button, problem, h("p.wslive-kept", {}, found.kept));
   form.onsubmit = (event) => {
     event.preventDefault();
@@ -115,7 +120,7 @@ function askName(found, message = "") {
     });
   };
   door(found.title, form);
-  input.focus();
+  (found.name ? button : input).focus();
 }
 
 function unreachable(message) {
@@ -125,16 +130,19 @@ function unreachable(message) {
 
 /** Connect, and show the room once it has let us in. */
 function enter(name, { waiting, refused }) {
-  const live = connect({ wire, urls: [BASE], room: code, role: "participant", name, invitation });
+  const role = "participant";
+  const live = connect({ wire, urls: [BASE], room: code, role, name, invitation, ...tickets(BASE, code, role) });
   const watch = () => {
     if (live.status === "live") {
       unsubscribe();
       if (invitation) history.replaceState(null, "", location.pathname); // used: nobody is to see or share it
+      if (isByLogin) storage.set(joinedKey(code), "yes");
       showRoom(live);
     } else if (live.status === "ended") {
       live.close();
-      if (live.code === "invalid_token") {
-        storage.remove(wire.tokenKey(code));
+      if (LOGIN_ENDED.has(live.code)) location.reload(); // by way of the login
+      else if (live.code === "invalid_token") {
+        storage.remove(joinedKey(code));
         start();
       } else refused(live.reason);
     } else if (live.reason) waiting(statusWords(live));
@@ -144,7 +152,7 @@ function enter(name, { waiting, refused }) {
 
 async function start() {
   if (!code) return askCode();
-  if (storage.get(wire.tokenKey(code))) {
+  if (storage.get(joinedKey(code))) {
     door("Welcome back", h("p", { role: "status" }, "Connecting …"));
     const say = (words) => document.querySelector(".wslive-door p").replaceChildren(words);
     return enter(null, { waiting: say, refused: (words) => askCode(words, code) });
@@ -161,10 +169,12 @@ function showRoom(live) {
   const title = h("h1.wslive-title");
   const connection = h("p.wslive-connection", { role: "status" });
   const me = h("button.wslive-button.wslive-quiet.wslive-me", { type: "button", title: "Change your name" });
-  me.append(h("span.wslive-me-name"), icon(PENCIL));
+  me.append(h("span.wslive-me-name"));
+  if (!isByLogin) me.append(icon(PENCIL));
+  const login = loginLink();
   const online = h("span.wslive-online");
   const rename = renaming(live, me);
-  const top = h("header.wslive-top", {}, title, connection, h("div.wslive-who", {}, me, online), rename);
+  const top = h("header.wslive-top", {}, title, connection, login, h("div.wslive-who", {}, me, online), rename);
 
   const waiting = h("div.wslive-waiting", {}, h("div.wslive-bars", { "aria-hidden": "true" }, h("i"), h("i"), h("i")));
   waiting.append(h("p", {}, "No question yet. It will appear here by itself."));
@@ -263,8 +273,11 @@ function showRoom(live) {
     text(connection, statusWords(live));
     attr(connection, { "data-status": live.status });
     text(me.firstChild, live.view.me.name);
-    attr(me, { "aria-label": `You are ${live.view.me.name}. Change your name.`, disabled: live.status === "ended" });
-    show(online, live.status !== "ended");
+    const isOver = live.status === "ended";
+    show(login, isOver && LOGIN_ENDED.has(live.code));
+    const label = `You are ${live.view.me.name}${isByLogin ? ", by your login." : ". Change your name."}`;
+    attr(me, { "aria-label": label, title: isByLogin ? "The name of your login" : "Change your name", disabled: isByLogin || isOver });
+    show(online, !isOver);
     text(online, `${live.presence.online} here`);
     drawPolls();
     drawChat();

@@ -4,6 +4,7 @@ import { fit } from "./activities/poll/chart.js";
 import poll from "./activities/poll/view.js";
 import { connect } from "./client.js";
 import { activityModel, attr, h, makeLib, plotlyByScript, pollsToShow, show, statusWords, text, turnout } from "./lib.js";
+import { LOGIN_ENDED, fetchOwn, loginLink, tickets } from "./login.js";
 import * as wire from "./wire.js";
 
 wire.hideLogin();
@@ -18,7 +19,7 @@ const lib = makeLib({
   plotly: () => plotlyByScript(here("static/plotly.min.js")),
   chart: async (kind) => ({ fit, template: await (await fetch(here(`static/activities/${kind}/chart.json`))).json() }),
 });
-const live = connect({ wire, urls: [BASE], room: code, role: "viewer" });
+const live = connect({ wire, urls: [BASE], room: code, role: "viewer", ...tickets(BASE, code, "viewer") });
 
 const title = h("h1.wslive-title");
 const stage = h("div.wslive-stage");
@@ -35,7 +36,8 @@ join.append(h("p.wslive-giant", {}, code), qr, lonely, counts);
 const over = h("p.wslive-over");
 const theme = h("button.wslive-button.wslive-quiet", { type: "button" });
 const full = h("button.wslive-button.wslive-quiet", { type: "button" }, "Full screen");
-const foot = h("footer.wslive-tools", {}, connection, theme, full);
+const login = loginLink();
+const foot = h("footer.wslive-tools", {}, connection, login, theme, full);
 const root = h("main.wslive-screen", {}, h("header.wslive-head", {}, title), stage, join, over, foot);
 document.body.append(root);
 
@@ -46,7 +48,7 @@ async function findLink() {
   if (live.status === "ended") return;
   // Behind a hub or proxy the browser alone knows the address by which it came.
   const origin = `?origin=${encodeURIComponent(location.origin)}`;
-  const found = await fetch(here(`r/${code}/link${origin}`)).then((response) => response.json()).catch(() => null);
+  const found = await fetchOwn(here(`r/${code}/link${origin}`)).then((response) => response.json()).catch(() => null);
   if (found) {
     text(address, found.address);
     show(lonely, !found.reachable);
@@ -86,6 +88,7 @@ function draw() {
   // Nobody is asked to come to where nobody can.
   show(join, live.status !== "ended");
   show(over, live.status === "ended");
+  show(login, live.status === "ended" && LOGIN_ENDED.has(live.code));
   text(over, live.view ? live.reason : `${code}: ${live.reason}`);
   if (!live.view) return;
   const { room } = live.view;

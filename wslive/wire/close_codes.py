@@ -28,6 +28,7 @@ class CloseCode(IntEnum):
     ROOM_DELETED = 4506
     TOO_MANY_ERRORS = 4507
     REFUSED = 4508
+    LOGIN_ENDED = 4509
 
     @property
     def sentence(self) -> str:
@@ -56,6 +57,7 @@ _SENTENCES: dict[CloseCode, str] = {
     CloseCode.ROOM_DELETED: "This room has been deleted.",
     CloseCode.TOO_MANY_ERRORS: "Too many frames could not be understood.",
     CloseCode.REFUSED: "The server did not let this connection in; the refusal before says why.",
+    CloseCode.LOGIN_ENDED: "Your login at the hub has ended; log in again.",
 }
 
 

@@ -14,7 +14,7 @@ const MODES = { on: "Everybody reads", to_host: "Only the host reads", off: "Cha
 function barrier(role, settings, me) {
   if (role === "host") return "";
   if (role === "viewer") return "You are only watching.";
-  if (settings.mode === "off") return "The host has switched the chat off.";
+  if (settings.mode === "off") return "The host has switched the chat off. Earlier lines are hidden.";
   if (settings.paused) return "The host has paused the chat for a moment.";
   return me?.muted ? "The host has muted you; your lines are not shown." : "";
 }
@@ -229,7 +229,7 @@ function render({ model, el, lib }) {
 
     const shown = known.slice(-window_);
     list(lines, entries(shown), (entry) => entry.key, make, update);
-    show(empty, !lines.children.length);
+    show(empty, !lines.children.length && (isHost || view.settings.mode !== "off"));
     show(more, known.length > shown.length || (view.history.more && mayHaveOlder));
     show(jump, !sticks && unread > 0);
     text(jump, `${lib.count(unread, "new line")} ↓`);

@@ -1,4 +1,5 @@
-// JupyterLab's renderer for outputs of wslive, written by hand in the form in which prebuilt extensions are loaded.
+// JupyterLab's renderer for outputs of wslive, and a card in its launcher; written by hand in the form in which
+// prebuilt extensions are loaded.
 //
 // Widgets alone would not do: after a reload JupyterLab asks the kernel for every widget's state, so a kernel that is
 // computing shows nothing, and a saved notebook that is opened again shows "model not found". This renderer draws
@@ -16,9 +17,9 @@
   const page = (globalThis[Symbol.for("wslive.page.1")] ??= { kernels: new Map(), waiting: new Set() });
   let scope = null;
 
-  const loadFrom = async ({ urls }) => {
-    const files = `${urls[0].replace(/\/$/, "")}/static/`;
-    return (await import(`${files}cell.js`)).loadFrom(files);
+  const loadFrom = async ({ urls, cells }) => {
+    const file = new URL(`${urls[0].replace(/\/$/, "")}/static/${cells}`, location.href);
+    return (await import(file)).load();
   };
 
   function hasTicket({ urls, room, actor }) {
@@ -98,9 +99,14 @@
     };
   }
 
-  async function extension() {
-    const [found] = Object.values(scope["@lumino/widgets"]);
-    const { Widget } = (await found.get())();
+  /** A package of JupyterLab's own; an empty one where this front end has it not. */
+  async function shared(name) {
+    const [found] = Object.values(scope[name] ?? {});
+    return found ? (await found.get())() : {};
+  }
+
+  async function mimeExtension() {
+    const { Widget } = await shared("@lumino/widgets");
     const rendererFactory = {
       safe: true, // what is not trusted is sanitized, and data is drawn as text
       mimeTypes: [MIME],
@@ -110,12 +116,62 @@
     return { __esModule: true, default: renderer };
   }
 
+  // ── the card "Live room" ──
+
+  const COMMAND = "wslive:host";
+  const FIRST_CELLS = [
+    `import wslive
+
+room = wslive.host("My room")  # what people see; audience="network" lets phones in
+room`,
+    `poll = room.poll("Which sort is stable?", ["quick", "merge", "heap"])
+poll`,
+  ];
+  const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" width="24" height="24">
+    <g class="jp-icon3" fill="#616161"><rect x="3" y="11" width="4.5" height="10" rx="1"/>
+    <rect x="9.75" y="4" width="4.5" height="17" rx="1"/><rect x="16.5" y="8" width="4.5" height="13" rx="1"/></g></svg>`;
+
+  /** A new notebook whose first cells host a room; nothing runs before its author does. */
+  async function openRoom({ commands, serviceManager }, cwd) {
+    await serviceManager.kernelspecs.ready;
+    const kernelName = serviceManager.kernelspecs.specs?.default;
+    const panel = await commands.execute("notebook:create-new", { cwd, kernelName });
+    await panel.context.ready;
+    const notebook = panel.content.model.sharedModel;
+    const [first, ...others] = FIRST_CELLS;
+    notebook.getCell(0).setSource(first); // the empty one that every new notebook has
+    notebook.insertCells(1, others.map((source) => ({ cell_type: "code", source, metadata: {} })));
+    panel.content.activeCellIndex = 0;
+    return panel;
+  }
+
+  async function extension() {
+    const [{ ILauncher }, { ICommandPalette }, { LabIcon }] = await Promise.all(
+      ["@jupyterlab/launcher", "@jupyterlab/apputils", "@jupyterlab/ui-components"].map(shared),
+    );
+    const activate = (app, ...found) => {
+      app.commands.addCommand(COMMAND, {
+        label: ({ isPalette }) => (isPalette ? "New Live Room" : "Live room"),
+        caption: "A notebook that asks a room a question",
+        icon: LabIcon ? new LabIcon({ name: "wslive:room", svgstr: ICON }) : undefined,
+        execute: ({ cwd }) => openRoom(app, cwd),
+      });
+      const at = (token) => (token ? found[tokens.indexOf(token)] : null);
+      at(ILauncher)?.add({ command: COMMAND, category: "Other", rank: 0 });
+      at(ICommandPalette)?.addItem({ command: COMMAND, category: "Notebook Operations", args: { isPalette: true } });
+    };
+    const tokens = [ILauncher, ICommandPalette].filter(Boolean);
+    return { __esModule: true, default: [{ id: "wslive:launcher", autoStart: true, optional: tokens, activate }] };
+  }
+
+  const MODULES = { "./mimeExtension": mimeExtension, "./extension": extension };
+
   (globalThis._JUPYTERLAB ??= {}).wslive = {
-    init: async (shared) => {
-      scope = shared;
+    init: async (theirs) => {
+      scope = theirs;
     },
-    get: async () => {
-      const module = await extension();
+    get: async (name) => {
+      const module = await MODULES[name]();
       return () => module;
     },
   };

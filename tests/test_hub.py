@@ -1,0 +1,132 @@
+"""The hub as a provider of identities, before a small web server that answers as a hub's API does.
+
+tests/end_to_end/test_hub_service.py has the real hub: its login, its tokens, its groups.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from jupyterhub.services.auth import HubOAuth
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import Application, RequestHandler
+
+from wslive.core.errors import HostingNotAllowed, LoginNeeded, NotAllowed, TemporarilyUnavailable
+from wslive.core.roles import Level
+from wslive.hub import HubIdentity
+from wslive.server.access import Signer
+
+ACCESS = "access:services!service=wslive"
+USERS: dict[str, Any] = {
+    "t-ada": {"name": "ada", "kind": "user", "scopes": [ACCESS]},
+    "t-mallory": {"name": "mallory", "kind": "user", "scopes": ["read:users!user=mallory"]},
+    "t-service": {"name": "grader", "kind": "service", "scopes": [ACCESS]},
+}
+GROUPS = {"ada": ["students"], "lena": ["lecturers", "students"]}
+
+
+class UserHandler(RequestHandler):
+    """`/hub/api/user`: whose token it is."""
+
+    def get(self) -> None:
+        found = USERS.get(self.request.headers.get("Authorization", "").partition(" ")[2])
+        if self.settings["is_broken"]:
+            self.set_status(503)
+        elif found is None:
+            self.set_status(403)
+        else:
+            self.finish(json.dumps(found))
+
+
+class GroupsHandler(RequestHandler):
+    """`/hub/api/users/NAME`, for the service's own token."""
+
+    def get(self, name: str) -> None:
+        assert self.request.headers["Authorization"] == "token of the service"
+        groups = GROUPS.get(name)
+        self.finish({"name": name} if groups is None else {"name": name, "groups": groups})
+
+
+@pytest.fixture
+async def hub(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Application]:
+    application = Application(
+        [(r"/hub/api/user", UserHandler), (r"/hub/api/users/(.*)", GroupsHandler)], is_broken=False
+    )
+    server = HTTPServer(application)
+    socket, port = bind_unused_port()
+    server.add_sockets([socket])
+    monkeypatch.setenv("JUPYTERHUB_API_URL", f"http://127.0.0.1:{port}/hub/api")
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "of the service")
+    monkeypatch.setenv("JUPYTERHUB_CLIENT_ID", "service-wslive")
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/services/wslive/")
+    monkeypatch.setenv("JUPYTERHUB_OAUTH_ACCESS_SCOPES", json.dumps([ACCESS]))
+    HubOAuth.clear_instance()
+    yield application
+    HubOAuth.clear_instance()
+    server.stop()
+    await server.close_all_connections()
+
+
+def identity(*groups: str) -> HubIdentity:
+    return HubIdentity(Signer(b"k" * 32), groups)
+
+
+async def test_a_token_is_whom_the_hub_says(hub: Application) -> None:
+    person = await identity().of_proof("t-ada")
+    assert (person.id, person.name) == ("ada", "ada")
+    assert identity().level is Level.HUB
+
+
+@pytest.mark.parametrize(
+    ("token", "error", "words"),
+    [
+        ("t-nobody", LoginNeeded, "does not know this login"),
+        ("t-mallory", NotAllowed, "mallory is not let into the rooms of this hub"),
+        ("t-service", NotAllowed, "The service grader is no user"),
+    ],
+)
+async def test_whoever_may_not_use_the_service_is_told_why(
+    hub: Application, token: str, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        await identity().of_proof(token)
+
+
+async def test_a_hub_that_does_not_answer_is_no_verdict(hub: Application) -> None:
+    hub.settings["is_broken"] = True
+    with pytest.raises(TemporarilyUnavailable):
+        await identity().of_proof("t-ada")
+
+
+async def test_members_of_the_groups_host(hub: Application) -> None:
+    provider = identity("lecturers", "tutors")
+    ada = await provider.of_proof("t-ada")
+    await provider.check_host(ada._replace(id="lena"))
+    with pytest.raises(HostingNotAllowed, match="members of lecturers or tutors open rooms, and ada is none"):
+        await provider.check_host(ada)
+
+
+async def test_without_a_group_nobody_hosts(hub: Application) -> None:
+    provider = identity()
+    with pytest.raises(HostingNotAllowed, match="nobody"):
+        await provider.check_host((await provider.of_proof("t-ada"))._replace(id="lena"))
+
+
+async def test_a_hub_that_hides_its_groups_is_told_what_the_service_needs(
+    hub: Application, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = identity("lecturers")
+    somebody = (await provider.of_proof("t-ada"))._replace(id="somebody")
+    with pytest.raises(TemporarilyUnavailable):
+        await provider.check_host(somebody)
+    assert "read:users:groups" in caplog.text
+
+
+def test_a_login_leads_back_to_where_somebody_wanted_to_go(hub: Application) -> None:
+    assert identity().login_url("/services/wslive/r/K7M2QX") == (
+        "/services/wslive/login?next=/services/wslive/r/K7M2QX"
+    )

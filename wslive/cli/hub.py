@@ -1,0 +1,115 @@
+"""What `wslive serve` has to say about JupyterHub: its options, and the settings that the hub gives."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from wslive.server.access import Signer
+    from wslive.server.identity import Identity
+    from wslive.server.settings import ServerSettings
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+NOT_INSTALLED = "For --hub install the extra: pip install 'wslive[hub]'"
+WHAT_FOR = "--hosts-group belongs to --hub: give that too."
+NOT_WITH = "--hub does not go with {}: the hub says where to listen and who people are."
+
+_OPTIONS = (
+    click.option("--hub", is_flag=True, help="Be a service of the JupyterHub that starts this; see docs/jupyter.md."),
+    click.option(
+        "--hosts-group",
+        "hosts_groups",
+        multiple=True,
+        metavar="GROUP",
+        help="With --hub: a group of the hub whose members may open rooms. Without one nobody may.",
+    ),
+    click.option(
+        "--recheck",
+        "recheck_s",
+        default=600.0,
+        show_default=True,
+        type=click.FloatRange(min=1),
+        metavar="SECONDS",
+        help="With --hub: how often to ask it whether the logins of those who are connected still count.",
+    ),
+)
+
+
+def with_hub(command: CommandT) -> CommandT:
+    """Give a command the options."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass
+class Hub:
+    """What was asked for."""
+
+    hub: bool
+    hosts_groups: tuple[str, ...]
+    recheck_s: float
+
+    @classmethod
+    def taken_from(cls, options: dict[str, Any]) -> Hub | None:
+        """Take these options out of a command's; None where nothing of it is wished.
+
+        Raises:
+            ClickException: They do not fit together, or the extra is not installed.
+        """
+        found = cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
+        if not found.hub:
+            if found.hosts_groups:
+                raise click.UsageError(WHAT_FOR)
+            return None
+        # What these would open is the hub's to give.
+        for name in ("anyone_may_host", "own", "allow_origin", "socketio"):
+            if options.get(name):
+                raise click.UsageError(NOT_WITH.format(f"--{name.replace('_', '-')}"))
+        if find_spec("jupyterhub") is None:
+            raise click.ClickException(NOT_INSTALLED)
+        return found
+
+    def settings(self, settings: ServerSettings) -> ServerSettings:
+        """The server's settings, as the hub wants them.
+
+        Raises:
+            BadCommand: No hub has started this process.
+        """
+        from wslive.hub import listening
+
+        host, port, base_path = listening()
+        logging.getLogger("wslive.hub").setLevel(logging.INFO)
+        public_url = settings.public_url or os.environ.get("JUPYTERHUB_PUBLIC_URL") or None
+        return replace(
+            settings,
+            host=host,
+            port=port,
+            base_path=base_path,
+            public_url=public_url,
+            # Nobody has it: members of the groups host, and whoever runs as the same user on this computer does not.
+            hosting_token=None,
+            any_host=True,
+            may_open_network=False,
+            vouch_interval_s=self.recheck_s,
+        )
+
+    def identity(self, keys: Signer) -> Identity:
+        """Who vouches for people."""
+        from wslive.hub import BELIEVED_FOR_S, HubIdentity
+
+        return HubIdentity(keys, self.hosts_groups, believed_for_s=min(BELIEVED_FOR_S, self.recheck_s))
+
+    def greeting(self, url: str) -> str:
+        """What the log of the hub shows of the start."""
+        if not self.hosts_groups:
+            return f"wslive for the hub at {url}: nobody may open rooms, since no --hosts-group is given."
+        return f"wslive for the hub at {url}: members of {' and '.join(self.hosts_groups)} may open rooms."

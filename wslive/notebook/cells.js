@@ -1,0 +1,21 @@
+// All that draws in cells, in one file: the sources of the other modules, each of which becomes a module once a page.
+// The server fills them in.
+
+const SOURCES = __SOURCES__;
+
+function asModule(source) {
+  const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+  return import(url).finally(() => URL.revokeObjectURL(url));
+}
+
+/** {adopt, mount, describe}, see cell.js. */
+export async function load() {
+  const { styles, template, views, ...files } = SOURCES;
+  const loaded = {};
+  for (const [name, source] of Object.entries(files)) loaded[name] = await asModule(source);
+  const drawn = {};
+  for (const [kind, source] of Object.entries(views)) drawn[kind] = (await asModule(source)).default;
+  const { cell, wire, client, lib, layouts, chart } = loaded;
+  const made = cell.makeCells({ wire, client, lib, layouts, views: drawn, styles, chart: () => ({ ...chart, template }) });
+  return { ...made, describe: cell.describe };
+}
