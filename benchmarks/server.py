@@ -39,6 +39,7 @@ async def _serve(store: Path, tick_ms: float | None) -> None:
         vote_rate=UNHURRIED,
         line_rate=UNHURRIED,
         handshake_rate=UNHURRIED,
+        receive_rate=Rate(per_s=1e9, burst=1e9),
         max_participants=10_000,
         tick_interval_s=ServerSettings.tick_interval_s if tick_ms is None else tick_ms / 1e3,
     )

@@ -5,23 +5,26 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 from tornado.iostream import IOStream
 
+from tests.server.hall import UNHURRIED
 from tests.server.line import BIG, BUFFER_BYTES, HANG_S, turn
 from tests.websocket.raw import frame
 from wslive.server.carrier import Carrier, SocketCarrier, StreamCarrier
 from wslive.server.keepalive import Keepalive
 from wslive.server.outbox import Flusher
 from wslive.server.rfc6455 import CLOSE, PING, PONG, TEXT, close_frame, control_frame
+from wslive.server.settings import Rate
 from wslive.server.websocket import WebSocket
 
 
 class Two:
     """Both ends of one WebSocket: ours, and a plain socket."""
 
-    def __init__(self, kind: str, ping_interval_s: float = 0.0) -> None:
+    def __init__(self, kind: str, ping_interval_s: float = 0.0, receive_rate: Rate = UNHURRIED) -> None:
         ours, self.other = socket.socketpair()
         ours.setblocking(False)
         self.other.setblocking(False)
@@ -29,7 +32,9 @@ class Two:
         self.heard: list[str | bytes] = []
         self.lost = asyncio.Event()
         carrier: Carrier = SocketCarrier(ours) if kind == "socket" else StreamCarrier(IOStream(ours))
-        self.ours = WebSocket(carrier, Flusher(), max_message_bytes=1000, max_outbox_bytes=1000, too_big=4501)
+        self.ours = WebSocket(
+            carrier, Flusher(), max_message_bytes=1000, max_outbox_bytes=1000, receive_rate=receive_rate, too_big=4501
+        )
         self.outbox = self.ours.outbox(on_drained=lambda: None, on_full=self.ours.abort)
         self.ours.begin(Keepalive(ping_interval_s), self.take, self.lost.set)
 
@@ -71,8 +76,8 @@ async def open_two(kind: str) -> AsyncIterator[OpenTwo]:
     """Opens them; they are closed at the end."""
     opened: list[Two] = []
 
-    def open(ping_interval_s: float = 0.0) -> Two:
-        opened.append(Two(kind, ping_interval_s))
+    def open(**options: Any) -> Two:
+        opened.append(Two(kind, **options))
         return opened[-1]
 
     yield open
@@ -183,3 +188,33 @@ async def test_while_it_pauses_nothing_is_heard(two: Two):
     async with asyncio.timeout(HANG_S):
         while not two.heard:  # noqa: ASYNC110
             await asyncio.sleep(0)
+
+
+async def test_who_floods_is_read_more_slowly_and_loses_nothing(open_two: OpenTwo):
+    two = open_two(receive_rate=Rate(per_s=100_000, burst=1000))
+    for number in range(100):  # one by one: what comes with one read is worked off at once
+        two.other.send(frame(TEXT, b"%d" % number))
+        await turn()
+    assert len(two.heard) < 100
+    two.ours.pause()
+    two.ours.resume()  # neither ends the slowness
+    await turn()
+    assert len(two.heard) < 100
+    async with asyncio.timeout(HANG_S):
+        while len(two.heard) < 100:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert two.heard == [str(number) for number in range(100)]
+
+
+async def test_while_it_pauses_the_end_of_a_flood_changes_nothing(open_two: OpenTwo):
+    two = open_two(receive_rate=Rate(per_s=1e6, burst=1))
+    two.other.send(frame(TEXT, b"x"))
+    await turn()
+    two.ours.pause()
+    two.other.send(frame(TEXT, b"y"))
+    await asyncio.sleep(0.01)  # much longer than the flood is made up for
+    assert two.heard == ["x"]
+    two.ours.resume()
+    async with asyncio.timeout(HANG_S):
+        while len(two.heard) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)

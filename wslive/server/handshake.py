@@ -89,5 +89,6 @@ async def taken_over(handler: WebSocketHandler, context: Context, *, too_big: in
         context.flusher,
         max_message_bytes=settings.max_frame_bytes,
         max_outbox_bytes=settings.max_outbox_bytes,
+        receive_rate=settings.receive_rate,
         too_big=too_big,
     )

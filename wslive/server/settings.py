@@ -60,6 +60,8 @@ class ServerSettings:
         name_rate: Name changes of one token.
         read_rate: Pages of older lines and tickets that a participant or viewer asks for.
         host_rate: Everything a host does, in one room.
+        receive_rate: Bytes of one connection, and for each message some more (see `throttle`); beyond it, it is read
+            more slowly.
         guess_rate: Different wrong join codes that strangers of one network may try.
         total_guess_rate: The same for all strangers together.
         trusted_proxies: Addresses or networks of proxies whose X-Forwarded-For counts, e.g. "127.0.0.1". It says which
@@ -101,6 +103,7 @@ class ServerSettings:
     name_rate: Rate = Rate(per_s=0.2, burst=5)
     read_rate: Rate = Rate(per_s=10, burst=30)
     host_rate: Rate = Rate(per_s=50, burst=200)
+    receive_rate: Rate = Rate(per_s=128 * 1024, burst=1024 * 1024)
     guess_rate: Rate = Rate(per_s=1, burst=20)
     total_guess_rate: Rate = Rate(per_s=50, burst=200)
     trusted_proxies: tuple[str, ...] = ()

@@ -8,6 +8,8 @@ through the outbox; only the answers that the protocol itself asks for (pong, cl
     closing   a close frame was sent: nothing follows it, and what comes is dropped up to the other side's close frame
     deaf      the other side broke the rules: what comes has no meaning any more and is thrown away
 
+Whoever floods is read more slowly (see `throttle`), so nobody else's answers wait for it.
+
 From the other side's close frame, from its end, or after `CLOSE_TIMEOUT_S`, the connection is no more.
 """
 
@@ -34,6 +36,8 @@ from wslive.server.rfc6455 import (
     close_frame,
     control_frame,
 )
+from wslive.server.settings import Rate
+from wslive.server.throttle import Throttle
 
 logger = logging.getLogger("wslive.websocket")
 
@@ -60,13 +64,16 @@ class WebSocket:
     __slots__ = (
         "__weakref__",
         "_carrier",
+        "_is_held",
         "_is_silent",
         "_on_lost",
         "_on_message",
         "_outbox",
         "_owed_pong",
         "_receiver",
+        "_slow_down",
         "_state",
+        "_throttle",
         "_timer",
         "_too_big",
     )
@@ -78,6 +85,7 @@ class WebSocket:
         *,
         max_message_bytes: int,
         max_outbox_bytes: int,
+        receive_rate: Rate,
         too_big: int = TOO_BIG,
     ) -> None:
         """Say and hear nothing yet.
@@ -87,6 +95,7 @@ class WebSocket:
             flusher: The loop's own.
             max_message_bytes: The largest message that is taken, over all of its fragments.
             max_outbox_bytes: How much may be put on top of what the other side does not take.
+            receive_rate: Beyond this it is read more slowly.
             too_big: The close code for larger ones.
         """
         self._carrier = carrier
@@ -95,6 +104,11 @@ class WebSocket:
         self._too_big = too_big
         self._state = State.OPEN
         self._is_silent = False
+        self._is_held = False
+        """Whether whoever it serves hears nothing at the moment."""
+        self._throttle = Throttle(receive_rate, asyncio.get_running_loop().time())
+        self._slow_down: asyncio.TimerHandle | None = None
+        """When a flood is read on; None while there is none."""
         self._owed_pong: bytes | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._on_message: OnMessage = _ignored
@@ -120,11 +134,14 @@ class WebSocket:
 
     def pause(self) -> None:
         """Hear nothing until `resume`; what comes waits with the other side."""
+        self._is_held = True
         self._carrier.pause()
 
     def resume(self) -> None:
         """Hear again."""
-        self._carrier.resume()
+        self._is_held = False
+        if self._slow_down is None:
+            self._carrier.resume()
 
     def close(self, code: int, reason: str = "") -> None:
         """Begin the closing handshake; what was posted before leaves before."""
@@ -158,8 +175,10 @@ class WebSocket:
         self._is_silent = False
         if self._state is State.DEAF:
             return
+        messages = 0
         try:
             for message in self._receiver.feed(data):
+                messages += 1
                 if isinstance(message, str | bytes):
                     if self._state is State.OPEN:
                         self._on_message(message)
@@ -174,6 +193,16 @@ class WebSocket:
         except Exception:
             logger.exception("a message could not be worked off")
             self._fail(INTERNAL_ERROR, "The server made a mistake; its log says more.")
+        else:
+            loop = asyncio.get_running_loop()
+            if pause_s := self._throttle.pause_s(len(data), messages, loop.time):
+                self._carrier.pause()
+                self._slow_down = loop.call_later(pause_s, self._read_on)
+
+    def _read_on(self) -> None:
+        self._slow_down = None
+        if not self._is_held:
+            self._carrier.resume()
 
     def _taken(self) -> None:
         self._is_silent = False
@@ -184,9 +213,10 @@ class WebSocket:
 
     def _lost(self) -> None:
         self._state = State.OVER
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._slow_down):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._slow_down = None
         on_lost = self._on_lost
         self._on_message, self._on_lost = _ignored, _nothing
         self._outbox.lost()
