@@ -58,6 +58,14 @@ async def test_while_it_pauses_nothing_is_heard(line: Line):
     await line.until(lambda: line.heard == b"onetwo")
 
 
+async def test_while_it_pauses_it_can_be_closed(line: Line):
+    line.carrier.pause()
+    await turn()
+    line.other.send(b"one")
+    line.carrier.close()
+    await line.until(lambda: line.lost == 1)
+
+
 async def test_it_finishes_when_everything_is_taken(line: Line):
     line.carrier.write(BIG)
     line.carrier.finish()

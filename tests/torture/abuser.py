@@ -1,16 +1,19 @@
 """Clients that behave badly, as a process of their own: `python -m tests.torture.abuser KIND PORT CODE COUNT SECONDS`.
 
-Prints what became of each: the close code, "cut" (the connection ended without one), or "open" after so many seconds.
+Prints "begun" once they are connected, and at the end what became of each: the close code, "cut" (the connection ended
+without one), or "open" after so many seconds.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import select
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from tests.websocket.raw import Opcode, RawSocket, frame, handshake
 
@@ -22,115 +25,131 @@ Sends = Iterator[bytes]
 """What a client sends next, each time it gets its turn; b"" is a pause, the end is silence."""
 
 
-def joined(code: str, payload: bytes = b"") -> bytes:
-    """A hello of somebody new."""
-    hello = {"type": "hello", "room": code, "role": "viewer", "ref": ""}
-    return frame(Opcode.TEXT, json.dumps(hello).encode()) + payload
+class Kind(NamedTuple):
+    """A way to behave badly.
+
+    Attributes:
+        name: In words.
+        ends: How the server may end it; "open" where it has no reason to.
+        sends: What it sends, given a room's code.
+        reads: Whether it reads what it is sent.
+        is_upgraded: Whether it shakes hands first.
+        path: Where.
+    """
+
+    name: str
+    ends: tuple[str, ...]
+    sends: Callable[[str], Sends]
+    reads: bool = True
+    is_upgraded: bool = True
+    path: str = "/ws"
+
+
+def hello(code: str, role: str = "viewer") -> bytes:
+    """The first message of somebody new."""
+    return frame(Opcode.TEXT, json.dumps({"type": "hello", "room": code, "role": role, "ref": ""}).encode())
 
 
 def vote(number: int) -> bytes:
-    """A vote; for what there is not, which the rate is asked about first."""
-    command = {
-        "type": "command",
-        "ref": f"{number:x}",
-        "activity": 3,
-        "kind": "cast_vote",
-        "body": {"round": 1, "options": []},
-    }
+    """A vote."""
+    body = {"round": 1, "options": ["o1"]}
+    command = {"type": "command", "ref": f"{number:x}", "activity": POLL, "kind": "cast_vote", "body": body}
     return frame(Opcode.TEXT, json.dumps(command).encode())
 
 
-def forever(data: bytes) -> Sends:
-    """The same again and again."""
-    while True:
-        yield data
+def pause(seconds: float) -> Sends:
+    """Say nothing for a while."""
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        yield b""
+
+
+def flood(data: bytes, *, role: str = "viewer", first: bytes = b"") -> Callable[[str], Sends]:
+    """Come in, and send the same again and again as fast as it is taken."""
+
+    def sends(code: str) -> Sends:
+        yield hello(code, role)
+        yield from pause(1)  # until the welcome
+        yield first
+        yield from itertools.repeat(data)
+
+    return sends
 
 
 def by_drops(data: bytes) -> Sends:
     """A byte a second."""
     for at in range(len(data)):
-        began_s = time.monotonic()
-        while time.monotonic() < began_s + 1:
-            yield b""
         yield data[at : at + 1]
+        yield from pause(1)
 
 
-def kinds(port: int, code: str) -> dict[str, tuple[bool, bool, Callable[[], Sends]]]:
-    """Each kind: whether it shakes hands first, whether it reads, and what it sends then."""
-    request = handshake(f"127.0.0.1:{port}", "/ws")
-    hello = joined(code)
-    person = frame(Opcode.TEXT, json.dumps({"type": "hello", "room": code, "ref": ""}).encode())
+def silence(data: bytes = b"") -> Callable[[str], Sends]:
+    """Send this, and nothing more."""
+    return lambda code: iter((data,))
 
-    def after(first: bytes, then: Sends) -> Callable[[], Sends]:
-        def sends() -> Sends:
-            yield first
-            yield from then
 
-        return sends
+def dripping_headers(code: str) -> Sends:
+    """A request whose headers never end."""
+    yield handshake("127.0.0.1", "/ws")[:-2]
+    yield from by_drops(b"X: y\r\n" * 100)
 
-    votes = b"".join(map(vote, range(200)))
-    ping = frame(Opcode.TEXT, b'{"type":"ping","n":1}')
-    return {
-        "connects and says nothing": (False, True, lambda: iter(())),
-        "begins a request and says nothing more": (False, True, lambda: iter((request[:40],))),
-        "adds a header a second for ever": (False, True, after(request[:-2], by_drops(b"X: y\r\n" * 100))),
-        "upgrades and says nothing": (True, True, lambda: iter(())),
-        "upgrades and says a byte a second": (True, True, lambda: by_drops(hello)),
-        "comes in and never reads": (True, False, lambda: iter((hello,))),
-        "comes in and sends a byte a second": (True, True, after(hello, by_drops(ping * 10))),
-        "comes in and floods with votes": (True, True, after(person, forever(votes))),
-        "comes in and floods with pings": (True, True, after(hello, forever(ping * 200))),
-        "comes in and floods with pings, and never reads": (True, False, after(hello, forever(ping * 200))),
-        "floods with WebSocket pings": (True, True, after(hello, forever(frame(Opcode.PING, b"*" * 125) * 100))),
-        "floods with WebSocket pings and never reads": (
-            True,
-            False,
-            after(hello, forever(frame(Opcode.PING, b"*" * 125) * 100)),
-        ),
-        "floods with WebSocket pongs": (True, True, after(hello, forever(frame(Opcode.PONG, b"*" * 125) * 100))),
-        "floods with garbage": (True, True, after(hello, forever(frame(Opcode.TEXT, b"garbage") * 100))),
-        "sends fragments of nothing for ever": (
-            True,
-            True,
-            after(
-                hello + frame(Opcode.TEXT, is_final=False), forever(frame(Opcode.CONTINUATION, is_final=False) * 500)
-            ),
-        ),
-        "sends fragments of a byte for ever": (
-            True,
-            True,
-            after(
-                hello + frame(Opcode.TEXT, is_final=False),
-                forever(frame(Opcode.CONTINUATION, b"x", is_final=False) * 500),
-            ),
-        ),
-        "sends most of a message and no more": (
-            True,
-            True,
-            after(hello, iter((frame(Opcode.TEXT, b"x" * 16_000, claims=16_380),))),
-        ),
-        "floods an echo and never reads": (True, False, lambda: forever(frame(Opcode.TEXT, b"*" * 4000) * 10)),
-    }
+
+def dripping_after_hello(code: str) -> Sends:
+    """Somebody with a very slow line."""
+    yield hello(code)
+    yield from by_drops(PING * 10)
+
+
+def most_of_a_message(code: str) -> Sends:
+    """A message whose last bytes never come."""
+    yield hello(code)
+    yield frame(Opcode.TEXT, b"x" * 16_000, claims=16_380)
+
+
+POLL = 3
+PING = frame(Opcode.TEXT, b'{"type":"ping","n":1}')
+BODY = b"POST /api/rooms HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
+BEGUN = frame(Opcode.TEXT, is_final=False)
+OPEN, CUT = ("open",), ("cut",)
+
+KINDS = (
+    Kind("connects and says nothing", CUT, silence(), is_upgraded=False),
+    Kind("begins a request and says no more", CUT, silence(b"GET /ws HTTP/1.1\r\nHost: 127"), is_upgraded=False),
+    Kind("adds to its headers for ever", CUT, dripping_headers, is_upgraded=False),
+    Kind("begins a body and says no more", CUT, silence(BODY), is_upgraded=False),
+    Kind("upgrades and says nothing", ("4002",), silence()),
+    Kind("upgrades and says a byte a second", ("4002",), lambda code: by_drops(hello(code))),
+    Kind("sends a byte a second", OPEN, dripping_after_hello),
+    Kind("sends most of a message and no more", OPEN, most_of_a_message),
+    Kind("never reads", ("cut", "4001"), lambda code: iter((hello(code),)), reads=False),
+    Kind("floods with votes", OPEN, flood(b"".join(map(vote, range(200))), role="participant")),
+    Kind("floods with pings", OPEN, flood(PING * 200)),
+    Kind("floods with pings and never reads", ("open", "cut", "4001"), flood(PING * 200), reads=False),
+    Kind("floods with WebSocket pings", OPEN, flood(frame(Opcode.PING, b"*" * 125) * 100)),
+    Kind("floods with WebSocket pings and never reads", OPEN, flood(frame(Opcode.PING, b"*" * 125) * 100), reads=False),
+    Kind("floods with WebSocket pongs", OPEN, flood(frame(Opcode.PONG, b"*" * 125) * 100)),
+    Kind("floods with garbage", ("4507",), flood(frame(Opcode.TEXT, b"garbage") * 100)),
+    Kind("floods with empty fragments", OPEN, flood(frame(0, is_final=False) * 500, first=BEGUN)),
+    Kind("floods with fragments of a byte", ("open", "4501"), flood(frame(0, b"x", is_final=False) * 500, first=BEGUN)),
+    Kind("floods an echo and never reads", OPEN, lambda code: itertools.repeat(PING * 200), reads=False, path="/echo"),
+)
 
 
 class Client:
     """One of them."""
 
-    def __init__(self, port: int, path: str, is_upgraded: bool, reads: bool, sends: Sends) -> None:
-        address = ("127.0.0.1", port)
-        buffer_bytes = None if reads else READS_BYTES
-        self.raw = RawSocket(address, receive_buffer_bytes=buffer_bytes)
-        if is_upgraded:
-            self.raw.send(handshake(f"127.0.0.1:{port}", path, headers=HEADERS))
-            assert self.raw.answer().status == 101
+    def __init__(self, kind: Kind, port: int, code: str) -> None:
+        self.raw = RawSocket(("127.0.0.1", port), receive_buffer_bytes=None if kind.reads else READS_BYTES)
+        if kind.is_upgraded:
+            self.raw.send(handshake(f"127.0.0.1:{port}", kind.path, headers=HEADERS))
+            answer = self.raw.answer()
+            assert answer.status == 101, answer
         self.raw.sock.setblocking(False)
-        self.reads, self.sends = reads, sends
-        self.came = self.raw._came
+        self.reads, self.sends = kind.reads, kind.sends(code)
+        self.came = b""
         self.end: str | None = None
         self.left = b""
         self.sent_bytes = 0
-        self.began_s = time.monotonic()
-        self.took_s = 0.0
 
     def turn(self) -> None:
         """Read if it reads, and send a little."""
@@ -165,7 +184,6 @@ class Client:
             self._read()
 
     def _ended(self) -> None:
-        self.took_s = time.monotonic() - self.began_s
         at = self._close_at()
         self.end = "cut" if at is None else str(int.from_bytes(self.came[at + 2 : at + 4], "big"))
 
@@ -177,38 +195,31 @@ class Client:
                 return at + len(self.came) - len(came)
         return None
 
-    def is_over(self) -> bool:
-        """Whether the server has ended it; one that never reads looks now."""
-        if self.end is None and not self.reads:
-            self._read_out_now()
-        return self.end is not None
-
-    def _read_out_now(self) -> None:
+    def became(self) -> str:
+        """How the server has ended it, or "open"; one that never reads looks now."""
         while self.end is None and select.select([self.raw.sock], [], [], 0)[0]:
             self._read()
+        return self.end or "open"
 
 
-def main(kind: str, port: int, code: str, count: int, seconds: float) -> dict[str, object]:
+def main(kind: Kind, port: int, code: str, count: int, seconds: float) -> dict[str, object]:
     """Behave badly for so long."""
-    is_upgraded, reads, sends = kinds(port, code)[kind]
-    path = "/echo" if "echo" in kind else "/ws"
-    clients = []
-    for _ in range(count):
-        clients.append(Client(port, path, is_upgraded, reads, sends()))
+    clients = [Client(kind, port, code) for _ in range(count)]
+    print("begun", flush=True)  # noqa: T201
     ends_s = time.monotonic() + seconds
     while time.monotonic() < ends_s and not all(client.end for client in clients):
         for client in clients:
             if client.end is None:
                 client.turn()
-        if all(not client.left for client in clients):
+        if not any(client.left for client in clients):
             time.sleep(SLICE_S)
-    ends = Counter(client.end or ("open" if not client.is_over() else client.end) for client in clients)
-    took_s = max((client.took_s for client in clients), default=0.0)
+    became = Counter(client.became() for client in clients)
     for client in clients:
         client.raw.sock.close()
-    return {"ends": ends, "sent_bytes": sum(client.sent_bytes for client in clients), "longest_s": round(took_s, 1)}
+    return {"became": became, "sent_bytes": sum(client.sent_bytes for client in clients)}
 
 
 if __name__ == "__main__":
-    kind, port, code, count, seconds = sys.argv[1:]
+    name, port, code, count, seconds = sys.argv[1:]
+    kind = next(kind for kind in KINDS if kind.name == name)
     print(json.dumps(main(kind, int(port), code, int(count), float(seconds))))  # noqa: T201

@@ -248,6 +248,8 @@ class StreamCarrier:
     ) -> None:
         """See `Carrier`."""
         self._on_data, self._on_taken, self._on_lost = on_data, on_taken, on_lost
+        # Also while nothing is read, the end has to be heard of.
+        self._stream.set_close_callback(self._may_read.set)
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     def write(self, data: bytes) -> None:
@@ -277,7 +279,8 @@ class StreamCarrier:
 
     def pause(self) -> None:
         """See `Carrier`."""
-        self._may_read.clear()
+        if not self._stream.closed():
+            self._may_read.clear()
 
     def resume(self) -> None:
         """See `Carrier`."""

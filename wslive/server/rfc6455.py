@@ -130,6 +130,7 @@ class Receiver:
         "_parts",
         "_rest",
         "_size_bytes",
+        "parts",
     )
 
     def __init__(self, max_message_bytes: int) -> None:
@@ -148,6 +149,8 @@ class Receiver:
         self._parts: list[Any] = []
         self._size_bytes = 0
         self._decoder: codecs.IncrementalDecoder | None = None
+        self.parts = 0
+        """How many data frames did not come whole and by themselves: each is work, also where none ends a message."""
 
     def feed(self, data: bytes) -> Iterator[Incoming]:
         """Take what came next, and yield what it completes.
@@ -224,6 +227,7 @@ class Receiver:
             self._decoder = _Utf8Decoder() if opcode == TEXT else None
         self._is_last = bool(first & _FIN)
         self._size_bytes += size
+        self.parts += 1
         self._left_bytes, self._mask = size, mask
 
     def _take(self, part: bytes) -> str | bytes | None:

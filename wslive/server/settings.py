@@ -103,7 +103,7 @@ class ServerSettings:
     name_rate: Rate = Rate(per_s=0.2, burst=5)
     read_rate: Rate = Rate(per_s=10, burst=30)
     host_rate: Rate = Rate(per_s=50, burst=200)
-    receive_rate: Rate = Rate(per_s=128 * 1024, burst=1024 * 1024)
+    receive_rate: Rate = Rate(per_s=100_000, burst=100_000)
     guess_rate: Rate = Rate(per_s=1, burst=20)
     total_guess_rate: Rate = Rate(per_s=50, burst=200)
     trusted_proxies: tuple[str, ...] = ()

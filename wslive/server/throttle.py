@@ -26,7 +26,7 @@ class Throttle:
         self._looked_at_s = now_s
 
     def pause_s(self, data_bytes: int, messages: int, now: Callable[[], float]) -> float:
-        """How long to read no more, after so many bytes with so many messages in them; usually 0."""
+        """How long to read no more, after so many bytes with so many messages or fragments in them; usually 0."""
         self._spent += data_bytes + messages * MESSAGE_COST_BYTES
         if self._spent <= self._rate.burst:
             return 0.0

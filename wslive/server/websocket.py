@@ -175,7 +175,7 @@ class WebSocket:
         self._is_silent = False
         if self._state is State.DEAF:
             return
-        messages = 0
+        messages, parts = 0, self._receiver.parts
         try:
             for message in self._receiver.feed(data):
                 messages += 1
@@ -195,7 +195,7 @@ class WebSocket:
             self._fail(INTERNAL_ERROR, "The server made a mistake; its log says more.")
         else:
             loop = asyncio.get_running_loop()
-            if pause_s := self._throttle.pause_s(len(data), messages, loop.time):
+            if pause_s := self._throttle.pause_s(len(data), messages + self._receiver.parts - parts, loop.time):
                 self._carrier.pause()
                 self._slow_down = loop.call_later(pause_s, self._read_on)
 

@@ -1,0 +1,149 @@
+"""Clients that behave badly, each kind by itself: what they cost, how they end, and that nobody else waits."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from tests.torture.abuser import KINDS, Kind
+from tests.torture.figures import Figures, Form
+from tests.torture.target import ROOT, Seat, Target, Witness, percentile
+
+ABUSER = (sys.executable, "-m", "tests.torture.abuser")
+CHAT = 2
+MOST_KIB = 1024
+"""What one of them may cost the server."""
+PACE_S = 0.22
+CALM_MS = 25.0
+"""Below this nobody notices whether an ack takes twice as long."""
+
+
+class Hall:
+    """A room with an innocent person, who votes, and a host, who says something, each time."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        room = target.open_room("Sorting 101")
+        self.code = room["code"]
+        self.host = Seat(target, self.code, role="host", token=room["host_key"])
+        asks = {"question": "Which sort is stable?", "options": ["quick", "merge"]}
+        poll = self.host.ask(0, "open_activity", {"kind": "poll", "body": asks})
+        self.witness = Witness(target, self.code, poll, ["o1", "o2"])
+
+    def go_on(self, *, says: int = 1) -> float:
+        """Another vote and some lines, no faster than a person may; how long the vote took."""
+        time.sleep(PACE_S)
+        self.witness.vote()
+        for _ in range(says):
+            self.host.ask(CHAT, "say", {"text": "*" * 400})
+        return self.witness.took_s[-1]
+
+    def close(self) -> None:
+        for seat in (self.host, self.witness.seat):
+            seat.socket.sock.close()
+
+
+def attack(hall: Hall, kind: Kind, count: int, seconds: float, calm: list[float]) -> dict[str, float | str]:
+    """Let so many of a kind behave badly."""
+    target = hall.target
+    before_kib, files, cpu_s = target.rss_kib, target.files, target.cpu_s
+    began_s = time.monotonic()
+    command = [*ABUSER, kind.name, str(target.address[1]), hall.code]
+    with subprocess.Popen([*command, str(count), str(seconds)], cwd=ROOT, stdout=subprocess.PIPE, text=True) as abusers:
+        try:
+            assert abusers.stdout is not None
+            assert abusers.stdout.readline() == "begun\n"
+            peak_kib, took = target.rss_kib, []
+            while abusers.poll() is None:
+                # Who never reads is sent as much as a host may say.
+                took.append(hall.go_on(says=5 if not kind.reads else 1))
+                peak_kib = max(peak_kib, target.rss_kib)
+            found = json.loads(abusers.stdout.read())
+        finally:
+            abusers.kill()
+    assert abusers.returncode == 0
+    assert set(found["became"]) <= set(kind.ends), (kind.name, found)
+    while target.files > files:  # what is left of them goes; the time-out of this test is the limit
+        hall.go_on()
+    return {
+        "clients": count,
+        "kib_each": round((peak_kib - before_kib) / count, 1),
+        "became": ", ".join(sorted(found["became"])),
+        "sent_mib": round(found["sent_bytes"] / (1 << 20), 1),
+        "server_cpu_share": round((target.cpu_s - cpu_s) / (time.monotonic() - began_s), 2),
+        "p99_ack_calm_ms": round(percentile(calm, 0.99) * 1e3, 1),
+        "p99_ack_ms": round(percentile(took, 0.99) * 1e3, 1),
+    }
+
+
+def test_who_behaves_badly_costs_little_and_is_let_go(form: Form, figures: Figures, tmp_path: Path):
+    seconds = form.choose(13.0, 60.0)
+    quick = {"floods with pings", "floods with votes", "never reads", "begins a body and says no more"}
+    with ExitStack() as stack:
+        target = stack.enter_context(Target(tmp_path, has_limits=True))
+        hall = stack.enter_context(closing(Hall(target)))
+        calm = [hall.go_on() for _ in range(form.choose(20, 200))]
+        for kind in KINDS:
+            if not form.is_long and kind.name not in quick:
+                continue
+            count = form.choose(5, 20) if kind.is_upgraded else form.choose(50, 200)
+            found = attack(hall, kind, count, seconds, calm)
+            figures(
+                row=5,
+                attack=f"clients: {kind.name}",
+                holds="Each costs the server at most 1 MiB, and ends as it has to. Nobody else waits; the log is empty.",
+                **found,
+            )
+            assert float(found["kib_each"]) <= MOST_KIB, kind.name
+            if form.is_long:
+                calm_ms = max(float(found["p99_ack_calm_ms"]), CALM_MS)
+                assert float(found["p99_ack_ms"]) <= 2 * calm_ms, (kind.name, found)
+        hall.close()
+        target.end()
+
+
+def test_sockets_that_nobody_uses_cost_little_and_go(form: Form, figures: Figures, tmp_path: Path):
+    kinds = [kind for kind in KINDS if kind.name.endswith(("says nothing", "says no more")) and "body" not in kind.name]
+    count = form.choose(200, 2001) // len(kinds)
+    with ExitStack() as stack:
+        target = stack.enter_context(Target(tmp_path))
+        hall = stack.enter_context(closing(Hall(target)))
+        hall.go_on()
+        before_kib, files = target.rss_kib, target.files
+        abusers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    [*ABUSER, kind.name, str(target.address[1]), hall.code, str(count), "60"],
+                    cwd=ROOT,
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for kind in kinds
+        ]
+        for one in abusers:
+            assert one.stdout is not None
+            assert one.stdout.readline() == "begun\n"
+        open_files, grown_kib = target.files - files, target.rss_kib - before_kib
+        while any(one.poll() is None for one in abusers):
+            hall.go_on()
+        became = [json.loads(one.stdout.read())["became"] for one in abusers if one.stdout is not None]
+        assert became == [dict.fromkeys(kind.ends, count) for kind in kinds]
+        while target.files > files:
+            hall.go_on()
+        hall.close()
+        target.end()
+    figures(
+        row=5,
+        attack="sockets that are connected, have half a request, or no hello",
+        holds="They cost little, and are closed within the time for a request or a hello; nobody else notices.",
+        sockets=count * len(kinds),
+        open_at_once=open_files,
+        kib_each=round(grown_kib / (count * len(kinds)), 1),
+        p99_ack_ms=round(percentile(hall.witness.took_s, 0.99) * 1e3, 1),
+    )
+    assert grown_kib <= MOST_KIB * count * len(kinds)
