@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -15,6 +17,9 @@ from tests.torture.target import ROOT, Seat, Target, Witness, percentile
 
 ABUSER = (sys.executable, "-m", "tests.torture.abuser")
 CHAT = 2
+HOLDS = "Each costs the server at most 1 MiB and ends as it has to. Nobody else waits; the server's log is empty."
+NEVER_READS = next(kind for kind in KINDS if kind.name == "never reads")
+LINES = [{"type": "command", "activity": CHAT, "kind": "say", "body": {"text": "*" * 400}}] * 100
 MOST_KIB = 1024
 """What one of them may cost the server."""
 PACE_S = 0.22
@@ -29,6 +34,7 @@ class Hall:
         self.target = target
         room = target.open_room("Sorting 101")
         self.code = room["code"]
+        self._lines = itertools.count()
         self.host = Seat(target, self.code, role="host", token=room["host_key"])
         asks = {"question": "Which sort is stable?", "options": ["quick", "merge"]}
         poll = self.host.ask(0, "open_activity", {"kind": "poll", "body": asks})
@@ -42,13 +48,22 @@ class Hall:
             self.host.ask(CHAT, "say", {"text": "*" * 400})
         return self.witness.took_s[-1]
 
+    def produce(self) -> int:
+        """Many lines at once; how many bytes go to each who is here, at least."""
+        lines = [{**line, "ref": f"line{next(self._lines)}"} for line in LINES]
+        heard, _ = self.host.hear(json.dumps(line).encode() for line in lines)
+        assert sum(message["type"] == "ack" for message in heard) == len(lines)
+        return 400 * len(lines)
+
     def close(self) -> None:
         for seat in (self.host, self.witness.seat):
             seat.socket.sock.close()
 
 
-def attack(hall: Hall, kind: Kind, count: int, seconds: float, calm: list[float]) -> dict[str, float | str]:
-    """Let so many of a kind behave badly."""
+def attack(
+    hall: Hall, kind: Kind, count: int, seconds: float, calm: list[float], go_on: Callable[[], float]
+) -> dict[str, float | str]:
+    """Let so many of a kind behave badly, while others `go_on`."""
     target = hall.target
     before_kib, files, cpu_s = target.rss_kib, target.files, target.cpu_s
     began_s = time.monotonic()
@@ -59,8 +74,7 @@ def attack(hall: Hall, kind: Kind, count: int, seconds: float, calm: list[float]
             assert abusers.stdout.readline() == "begun\n"
             peak_kib, took = target.rss_kib, []
             while abusers.poll() is None:
-                # Who never reads is sent as much as a host may say.
-                took.append(hall.go_on(says=5 if not kind.reads else 1))
+                took.append(go_on())
                 peak_kib = max(peak_kib, target.rss_kib)
             found = json.loads(abusers.stdout.read())
         finally:
@@ -82,20 +96,25 @@ def attack(hall: Hall, kind: Kind, count: int, seconds: float, calm: list[float]
 
 def test_who_behaves_badly_costs_little_and_is_let_go(form: Form, figures: Figures, tmp_path: Path):
     seconds = form.choose(13.0, 60.0)
-    quick = {"floods with pings", "floods with votes", "never reads", "begins a body and says no more"}
+    quick = {
+        "floods with pings",
+        "floods with votes",
+        "floods with pings and never reads",
+        "begins a body and says no more",
+    }
     with ExitStack() as stack:
         target = stack.enter_context(Target(tmp_path, has_limits=True))
         hall = stack.enter_context(closing(Hall(target)))
         calm = [hall.go_on() for _ in range(form.choose(20, 200))]
         for kind in KINDS:
-            if not form.is_long and kind.name not in quick:
+            if kind is NEVER_READS or (not form.is_long and kind.name not in quick):
                 continue
             count = form.choose(5, 20) if kind.is_upgraded else form.choose(50, 200)
-            found = attack(hall, kind, count, seconds, calm)
+            found = attack(hall, kind, count, seconds, calm, hall.go_on)
             figures(
                 row=5,
                 attack=f"clients: {kind.name}",
-                holds="Each costs the server at most 1 MiB, and ends as it has to. Nobody else waits; the log is empty.",
+                holds=HOLDS,
                 **found,
             )
             assert float(found["kib_each"]) <= MOST_KIB, kind.name
@@ -104,6 +123,42 @@ def test_who_behaves_badly_costs_little_and_is_let_go(form: Form, figures: Figur
                 assert float(found["p99_ack_ms"]) <= 2 * calm_ms, (kind.name, found)
         hall.close()
         target.end()
+
+
+def test_who_never_reads_in_a_room_that_says_much_costs_little_and_is_let_go(
+    form: Form, figures: Figures, tmp_path: Path
+):
+    with ExitStack() as stack:
+        target = stack.enter_context(Target(tmp_path))  # without limits, for the host who says so much
+        hall = stack.enter_context(closing(Hall(target)))
+        produced = [hall.produce() for _ in range(20)]  # what the room itself needs memory for is there before
+        calm = [hall.go_on() for _ in range(20)]
+
+        def go_on() -> float:
+            produced.append(hall.produce())
+            hall.witness.vote()
+            return hall.witness.took_s[-1]
+
+        found = attack(hall, NEVER_READS, form.choose(10, 50), form.choose(20.0, 60.0), calm, go_on)
+        said_mib = sum(produced[20:]) / (1 << 20)
+        # The room keeps its lines; that is not the clients' fault.
+        with closing(Hall(target)) as alone:
+            before_kib = target.rss_kib
+            for _ in produced[20:]:
+                alone.produce()
+            own_kib = target.rss_kib - before_kib
+        hall.close()
+        target.end()
+    count = int(found["clients"])
+    found["kib_each"] = round(max(0.0, float(found["kib_each"]) - own_kib / count), 1)
+    figures(
+        row=5,
+        attack="clients: never reads, in a room that says much",
+        holds=HOLDS,
+        said_to_each_mib=round(said_mib, 1),
+        **found,
+    )
+    assert float(found["kib_each"]) <= MOST_KIB
 
 
 def test_sockets_that_nobody_uses_cost_little_and_go(form: Form, figures: Figures, tmp_path: Path):
