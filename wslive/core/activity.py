@@ -43,7 +43,7 @@ class Person(msgspec.Struct, frozen=True):
 People = Keyed[Person]
 
 
-class Context(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """Who wishes something, and when; the people are the room's own."""
 
     actor: str

@@ -31,6 +31,11 @@ class Level(IntEnum):
     """One person for each login of a JupyterHub, on whatever device; the hub vouches, and gives the name."""
 
 
+# By these names where each vote and each reader of a tick passes: up to Python 3.11 the look-up of an enumeration's
+# member is a function of Python, and costs as much as deciding a vote.
+HOST = Role.HOST
+PARTICIPANT = Role.PARTICIPANT
+
 HOSTS = frozenset({Role.HOST})
 PARTICIPANTS = frozenset({Role.PARTICIPANT})
 SPEAKERS = frozenset({Role.HOST, Role.PARTICIPANT})

@@ -30,7 +30,7 @@ from wslive.core.errors import (
     UnknownPerson,
 )
 from wslive.core.events import Event
-from wslive.core.roles import SERVER_ACTOR, Level, Role, Who
+from wslive.core.roles import HOST, PARTICIPANT, SERVER_ACTOR, Level, Who
 from wslive.core.room_messages import (
     COMMANDS,
     ERASED_NAME,
@@ -90,10 +90,10 @@ def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
     """
     if not _REF.fullmatch(command.ref):
         raise BadCommand("A command needs a ref of 1 to 64 characters: letters, digits, - and _.")
-    is_joining = (command.activity, command.kind) == (ROOM, "join")
+    is_joining = command.activity == ROOM and command.kind == "join"
     if room.has_ended and command.kind != "erase_person":  # who asks for that may ask long after
         raise RoomUnavailable if is_joining else RoomHasEnded
-    if who.role is Role.PARTICIPANT and not is_joining:
+    if who.role is PARTICIPANT and not is_joining:
         person = room.people.get(who.actor)
         if person is None:
             raise NotAllowed("You are not in this room.")
@@ -155,7 +155,7 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
                 return Joined(f"Guest {room.joined_ever + 1}", level)
             return Joined(clean_name(name), level)
         case Rename(name=name, person=person):
-            if person is not None and person != context.actor and context.role is not Role.HOST:
+            if person is not None and person != context.actor and context.role is not HOST:
                 raise NotAllowed
             target = person or context.actor
             if room.person(target).level is Level.HUB and context.role is not Role.HOST:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from wslive.core.activity import HISTORY_ENTRIES, Person
 from wslive.core.errors import UnknownActivity
-from wslive.core.roles import HOST_ACTOR, Level, Role, Who
+from wslive.core.roles import HOST, HOST_ACTOR, Level, Who
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.text import HOST_NAME
 from wslive.core.view import Audience, Op, Put, Remove, Set, View, under
@@ -48,7 +48,7 @@ def audience(room: Room, part: str, who: Who) -> Audience:
     if part == ROOM_PART:
         return Audience("all", 0)
     if part == PEOPLE_PART:
-        if who.role is Role.HOST:
+        if who.role is HOST:
             return Audience("host", 0)
         shown = room.people_count <= NAMES_SHOWN_UP_TO
         return Audience("names" if shown else "counts", room.names_since)

@@ -50,7 +50,7 @@ class Remove(msgspec.Struct, frozen=True, tag="remove", tag_field="op", gc=False
 Op = Set | Put | Remove
 
 
-class Audience(msgspec.Struct, frozen=True):
+class Audience(msgspec.Struct, frozen=True, gc=False):
     """Who sees the same view of one part.
 
     Attributes:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from wslive.core.errors import HostingNotAllowed, InvalidToken, StoreUnwritable, TooFast
-from wslive.core.roles import Role
+from wslive.core.roles import HOST, Role
 from wslive.server.settings import ServerSettings
 
 CODE_SYMBOLS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -198,7 +198,7 @@ class RateLimits:
         Raises:
             TooFast: It is empty; says when to come back.
         """
-        name, rate = self._host if role is Role.HOST else self._by_kind.get(kind, self._name)
+        name, rate = self._host if role is HOST else self._by_kind.get(kind, self._name)
         level, at_s = self._buckets.get((actor, name), (rate.burst, now_s))
         level = min(rate.burst, level + (now_s - at_s) * rate.per_s)
         if level < 1:

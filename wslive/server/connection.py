@@ -146,12 +146,12 @@ class Connection:
     def received(self, frame: str | bytes) -> None:
         """A frame came."""
         match self._session.receive(frame):
+            case Act(messages.Command() as command):
+                self._submit(command)
             case Reply(message):
                 self._post(message)
             case Close(code, reason):
                 self.close(code, reason)
-            case Act(messages.Command() as command):
-                self._submit(command)
             case Act(messages.Hello() as hello):
                 self._joining = asyncio.get_running_loop().create_task(self._join(hello))
             case Act(messages.ReadOlder() as wish):

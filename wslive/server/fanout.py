@@ -17,7 +17,7 @@ from typing import Literal
 from wslive.core import room_view
 from wslive.core.events import Position
 from wslive.core.presence import Presence
-from wslive.core.roles import Role, Who
+from wslive.core.roles import HOST, PARTICIPANT, Who
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.view import Op
 from wslive.server.arrivals import RecentArrivals
@@ -88,7 +88,7 @@ class Fanout:
             self._stand_at(room)  # nobody is waiting for anything older
         mode, ops = self._resume(room, member.who, known)
         view = None if ops is not None else room_view.snapshot(room, member.who)
-        if member.who.role is Role.PARTICIPANT and self.presence.arrive(member.who.actor):
+        if member.who.role is PARTICIPANT and self.presence.arrive(member.who.actor):
             self._notices.append((member.who.actor, True))
             self._presence_changed()
         member.position = room.head.offset
@@ -114,7 +114,7 @@ class Fanout:
         if member not in self.members:
             return
         self.members.remove(member)
-        if member.who.role is Role.PARTICIPANT:
+        if member.who.role is PARTICIPANT:
             self.presence.depart(member.who.actor, self._loop.time())
 
     def _resume(
@@ -263,9 +263,7 @@ class Fanout:
         self._notices = []
 
     def _tell_hosts(self, room: Room) -> None:
-        self._send_presence_to(
-            [member for member in self.members if member.who.role is Role.HOST], room, with_notices=False
-        )
+        self._send_presence_to([member for member in self.members if member.who.role is HOST], room, with_notices=False)
 
     def _send_presence_to(self, members: Iterable[Member], room: Room, *, with_notices: bool) -> None:
         self._told_arrivals = self.arrivals.now(self._loop.time())
@@ -274,7 +272,7 @@ class Fanout:
             if not member.outbox.is_clear:
                 member.missed_presence = True
                 continue
-            told = self._may_know_names(room, member.who), member.who.role is Role.HOST
+            told = self._may_know_names(room, member.who), member.who.role is HOST
             if told not in frames:
                 frames[told] = text_frame(encode(self._presence_for(room, member.who, with_notices=with_notices)))
             member.outbox.post(frames[told])
@@ -283,7 +281,7 @@ class Fanout:
         here = self.presence.here
         if not self._may_know_names(room, who):
             return messages.Presence(len(here))
-        arrivals = self.arrivals.now(self._loop.time()) if who.role is Role.HOST else None
+        arrivals = self.arrivals.now(self._loop.time()) if who.role is HOST else None
         notices = []
         if with_notices and len(self._notices) <= _MAX_NOTICES:
             for actor, came in self._notices:
@@ -294,4 +292,4 @@ class Fanout:
 
     @staticmethod
     def _may_know_names(room: Room, who: Who) -> bool:
-        return who.role is Role.HOST or room.people_count <= NAMES_SHOWN_UP_TO
+        return who.role is HOST or room.people_count <= NAMES_SHOWN_UP_TO

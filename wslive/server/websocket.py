@@ -58,6 +58,9 @@ class State(Enum):
     OVER = "over"
 
 
+_OPEN, _DEAF = State.OPEN, State.DEAF  # see core.roles
+
+
 class WebSocket:
     """One connection."""
 
@@ -145,7 +148,7 @@ class WebSocket:
 
     def close(self, code: int, reason: str = "") -> None:
         """Begin the closing handshake; what was posted before leaves before."""
-        if self._state is State.OPEN:
+        if self._state is _OPEN:
             self._say_close(State.CLOSING, code, reason)
 
     def abort(self) -> None:
@@ -154,7 +157,7 @@ class WebSocket:
 
     def ask(self) -> bool:
         """See `Keepalive`; whoever says nothing for a whole interval is gone."""
-        if self._state is not State.OPEN:
+        if self._state is not _OPEN:
             return False
         if self._is_silent:
             self._say_close(State.CLOSING, NORMAL, "Nothing was heard for too long.")
@@ -173,14 +176,14 @@ class WebSocket:
 
     def _received(self, data: bytes) -> None:
         self._is_silent = False
-        if self._state is State.DEAF:
+        if self._state is _DEAF:
             return
         messages, parts = 0, self._receiver.parts
         try:
             for message in self._receiver.feed(data):
                 messages += 1
-                if isinstance(message, str | bytes):
-                    if self._state is State.OPEN:
+                if isinstance(message, (str, bytes)):
+                    if self._state is _OPEN:
                         self._on_message(message)
                 elif isinstance(message, Ping):
                     self._pong(message.payload)
@@ -225,7 +228,7 @@ class WebSocket:
     # ── control frames ────────────────────────────────────────────────────────────────────────────────────────────
 
     def _pong(self, payload: bytes) -> None:
-        if self._state is not State.OPEN:
+        if self._state is not _OPEN:
             return
         if self._carrier.unsent_bytes:
             self._owed_pong = payload  # somebody who only pings and never reads must not fill the memory
@@ -234,7 +237,7 @@ class WebSocket:
 
     def _answer_close(self, closing: Closing) -> None:
         """The other side closes, or answers our close frame: that was the last frame, and the connection ends."""
-        if self._state is State.OPEN:
+        if self._state is _OPEN:
             self._say_close(State.CLOSING, closing.code, closing.reason)
         self._state = State.DEAF
         if self._carrier.unsent_bytes:
@@ -243,7 +246,7 @@ class WebSocket:
             self._carrier.close()
 
     def _fail(self, code: int, reason: str) -> None:
-        if self._state is State.OPEN:
+        if self._state is _OPEN:
             self._say_close(State.DEAF, code, reason)
             self._carrier.finish()
         else:

@@ -61,6 +61,8 @@ class Close(NamedTuple):
 
 Effect = Act | Reply | Close
 
+_CLOSED = Phase.CLOSED  # see core.roles
+
 # In which phase what may come, and the phase that follows. A ping is answered always; all else is out of turn.
 _MOVES: dict[type[ClientMessage], tuple[Phase, Phase]] = {
     Hello: (Phase.NEW, Phase.JOINING),
@@ -83,7 +85,7 @@ class Session:
 
     def receive(self, frame: str | bytes) -> Effect | None:
         """What follows from a frame; None after closing."""
-        if self.phase is Phase.CLOSED:
+        if self.phase is _CLOSED:
             return None
         if isinstance(frame, bytes):
             return self._close(CloseCode.PROTOCOL_ERROR, "messages are text frames, not binary ones")

@@ -33,7 +33,7 @@ from wslive.core.activity import (
     event_specs,
 )
 from wslive.core.errors import BadCommand, ChatOff, ChatPaused, Muted, UnknownLine
-from wslive.core.roles import HOST_ACTOR, HOSTS, SPEAKERS, Role, Who
+from wslive.core.roles import HOST, HOST_ACTOR, HOSTS, SPEAKERS, Who
 from wslive.core.text import HOST_NAME, MAX_LINE_CHARS, clean
 from wslive.core.view import Audience, Keyed, Op, Put, Remove, Set, View
 
@@ -140,6 +140,8 @@ _BY_KEY, _BY_TYPE = event_specs(
     EventSpec("chat_set", 1, ChatSet),
 )
 
+_AUDIENCES = {Mode.ON: "room", Mode.TO_HOST: "host_lines", Mode.OFF: "off"}
+
 
 class Chat(Activity[ChatState]):
     """The chat activity."""
@@ -172,7 +174,7 @@ class Chat(Activity[ChatState]):
         """See the commands above."""
         match command:
             case Say(text=text):
-                if context.role is not Role.HOST:
+                if context.role is not HOST:
                     if state.mode is Mode.OFF:
                         raise ChatOff
                     if state.paused:
@@ -229,15 +231,9 @@ class Chat(Activity[ChatState]):
 
     def audience(self, state: ChatState, who: Who) -> Audience:
         """By role and mode."""
-        if who.role is Role.HOST:
+        if who.role is HOST:
             return Audience("host", state.opened_at)
-        match state.mode:
-            case Mode.ON:
-                return Audience("room", state.mode_at)
-            case Mode.TO_HOST:
-                return Audience("host_lines", state.mode_at)
-            case Mode.OFF:
-                return Audience("off", state.mode_at)
+        return Audience(_AUDIENCES[state.mode], state.mode_at)
 
     def view(self, state: ChatState, audience: str, people: People, history: int = HISTORY_ENTRIES) -> View:
         """The settings and the latest lines; `history` says where they begin and whether there are more."""

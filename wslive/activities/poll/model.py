@@ -71,12 +71,14 @@ from wslive.core.errors import (
     TooManyOptions,
     UnknownOption,
 )
-from wslive.core.roles import HOSTS, PARTICIPANTS, Role, Who
+from wslive.core.roles import HOST, HOSTS, PARTICIPANTS, Who
 from wslive.core.secrecy import Box, largest
 from wslive.core.text import MAX_KEY_CHARS, MAX_OPTION_CHARS, MAX_QUESTION_CHARS, clean
 from wslive.core.view import Audience, Op, Put, Remove, Set, View
 
 MAX_OPTIONS = 50
+
+_LIVE, _AFTER_VOTE, _HOST_ONLY = Results.LIVE, Results.AFTER_VOTE, Results.HOST_ONLY  # see core.roles
 
 
 # ── the contract ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,20 +233,19 @@ class Poll(Activity[PollState]):
 
     def audience(self, state: PollState, who: Who) -> Audience:
         """Who sees the tally, by `results`, the poll's status and whether the reader has voted in this round."""
-        if who.role is Role.HOST:
+        if who.role is HOST:
             if state.secret and state.is_open:
                 return Audience("turnout", state.status_at)
             return Audience("ledger" if who.ledger else "results", state.status_at if state.secret else state.opened_at)
         if state.discarded:
             return Audience("turnout", state.status_at)
-        match state.results:
-            case Results.LIVE:
-                return Audience("results", state.opened_at)
-            case Results.HOST_ONLY:
-                return Audience("turnout", state.opened_at)
+        if state.results is _LIVE:
+            return Audience("results", state.opened_at)
+        if state.results is _HOST_ONLY:
+            return Audience("turnout", state.opened_at)
         if not state.is_open:
             return Audience("results", state.status_at)
-        if state.results is Results.AFTER_VOTE:
+        if state.results is _AFTER_VOTE:
             since = max(state.status_at, state.current.ballots.offset_of(who.actor))
             voted = state.current.ballots.get(who.actor) is not None
             return Audience("results" if voted else "turnout", since)
