@@ -560,3 +560,25 @@ async def test_a_flood_of_newcomers_is_counted_and_not_listed(open_hall: OpenHal
     while first.presence.get("online") != 26:
         await first.receive()
     assert "notices" not in first.presence
+
+
+@pytest.mark.parametrize(
+    ("least_s", "took_s", "interval_s"), [(0.05, 0.001, 0.05), (0.05, 0.04, 0.12), (0.05, 3.0, 0.2), (1.0, 3.0, 1.0)]
+)
+async def test_a_room_whose_ticks_take_long_gets_fewer_of_them(least_s: float, took_s: float, interval_s: float):
+    fanout = Fanout(ServerSettings(tick_interval_s=least_s), lambda reader: None)
+    fanout._tick_took_s = took_s
+    assert fanout._interval_s == pytest.approx(interval_s)
+
+
+async def test_how_long_a_tick_took_is_known_when_its_last_slice_is_sent(open_hall: OpenHall):
+    hall = await open_hall(slice_size=2, tick_interval_s=0.0, **RATES)
+    people = [await hall.join() for _ in range(5)]
+    fanout = hall.server._node.live[hall.code].fanout
+    fanout._tick_took_s = float("nan")
+    await people[0].done(CHAT, "say", {"text": "hello"})
+    await people[-1].until(lambda view: lines(view) == ["hello"])
+    async with asyncio.timeout(30):
+        while fanout._tick_took_s != fanout._tick_took_s:  # noqa: ASYNC110 - until it is a number
+            await asyncio.sleep(0)
+    assert 0 < fanout._tick_took_s < 30

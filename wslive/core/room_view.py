@@ -52,10 +52,11 @@ def audience(room: Room, part: str, who: Who) -> Audience:
             return Audience("host", 0)
         shown = room.people_count <= NAMES_SHOWN_UP_TO
         return Audience("names" if shown else "counts", room.names_since)
-    rules, state = room.activities[int(part)]
+    id = int(part)
+    rules, state = room.activities[id]
     found = rules.audience(state, who)
     # Before it was opened nobody belonged to any audience of it.
-    return found if found.since >= int(part) else Audience(found.name, int(part))
+    return found if found.since >= id else Audience(found.name, id)
 
 
 def path(part: str) -> tuple[str, ...]:
@@ -109,8 +110,8 @@ def whole_part(room: Room, part: str, audience: str) -> list[Op]:
 def personal_changes(room: Room, who: Who, after: int) -> list[Op]:
     """Operations on `me`."""
     ops: list[Op] = []
-    person = room.people.get(who.actor)
-    if person is not None and room.people.offset_of(who.actor) > after:
+    person = room.people.get(who.actor) if room.people.offset_of(who.actor) > after else None
+    if person is not None:
         ops.append(Set(("me", "name"), person.name))
         ops.append(Set(("me", "muted"), person.muted))
     for id, (rules, state) in room.activities.items():

@@ -58,6 +58,9 @@ CREATE TABLE events (
 ) WITHOUT ROWID;
 """
 
+WAL_PAGES = 4000
+"""After so many pages (16 MB) the write-ahead log is emptied into the store."""
+
 BUSY_TIMEOUT_S = 5.0
 """How long a commit waits for an operator's own connection (a backup, a shell) to let go."""
 
@@ -113,6 +116,9 @@ class Store:
         try:
             # FULL: each commit is synced to the disk before it returns, or an ack would be a hope.
             db.execute("PRAGMA synchronous = FULL")
+            # Votes come with random refs, so a commit changes pages all over the index of refs. Emptied less often, the
+            # write-ahead log gets the same page several times and the store gets it once.
+            db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
             # What is deleted is overwritten, not only unlinked.
             db.execute("PRAGMA secure_delete = ON")
             db.execute(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")

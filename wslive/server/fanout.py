@@ -31,6 +31,12 @@ from wslive.wire.codec import encode
 
 logger = logging.getLogger("wslive.fanout")
 
+MAX_INTERVAL_S = 0.2
+"""However long ticks take, a view is not older than this for want of one."""
+
+_TICK_LENGTHS = 3.0
+"""From the beginning of a tick to that of the next, in lengths of the first."""
+
 _MAX_NOTICES = 20
 """More comings and goings than this in one message are only counted: nobody reads them."""
 
@@ -73,6 +79,8 @@ class Fanout:
         self._sent_chain: str | None = None
         """The chain there: what the members have seen."""
         self._last_tick_s = float("-inf")
+        self._tick_took_s = 0.0
+        """From the beginning of the last tick until its last slice was sent."""
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
         self._presence_timer: asyncio.TimerHandle | None = None
@@ -130,13 +138,21 @@ class Fanout:
 
     # ── ticks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def _interval_s(self) -> float:
+        """The least time between two ticks: a large room whose ticks take long gets fewer, and its votes get the time.
+
+        A third of the time at most goes to ticks, as long as no view gets too old by that.
+        """
+        return max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, MAX_INTERVAL_S))
+
     def committed(self, room: Room) -> None:
         """Something may have changed: tick now, or when the interval is over."""
         if self.members and room.chain_at(self._sent_to) != self._sent_chain:
             self._start_over(room)
         if room.head.offset == self._sent_to or self._timer is not None:
             return
-        wait_s = self._last_tick_s + self._settings.tick_interval_s - self._loop.time()
+        wait_s = self._last_tick_s + self._interval_s - self._loop.time()
         if wait_s <= 0 and (self._sending is None or self._sending.done()):
             self._tick(room)
         else:
@@ -175,6 +191,7 @@ class Fanout:
                 outgoing.append((member, frame, code))
         if len(outgoing) <= self._settings.slice_size:
             self._send(outgoing)
+            self._tick_took_s = self._loop.time() - self._last_tick_s
         else:
             self._sending = self._loop.create_task(self._send_sliced(outgoing))
 
@@ -192,6 +209,7 @@ class Fanout:
         for start in range(0, len(outgoing), size):
             self._send(outgoing[start : start + size])
             await asyncio.sleep(0)
+        self._tick_took_s = self._loop.time() - self._last_tick_s
 
     def _stand_at(self, room: Room) -> None:
         self._sent_to = room.head.offset

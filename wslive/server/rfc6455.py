@@ -83,7 +83,12 @@ Incoming = str | bytes | Ping | Pong | Closing
 
 def text_frame(payload: bytes) -> bytes:
     """A whole text message as one frame."""
-    return _frame(_WHOLE_TEXT, payload)
+    size = len(payload)
+    if size < _SIZE_16:
+        return bytes((_WHOLE_TEXT, size)) + payload
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
 
 
 def control_frame(opcode: int, payload: bytes) -> bytes:
@@ -103,15 +108,6 @@ def unframed(frame: bytes) -> bytes:
     """The payload of what `text_frame` made, for a way out that is no WebSocket."""
     size = frame[1]
     return frame[2 if size < _SIZE_16 else 4 if size == _SIZE_16 else 10 :]
-
-
-def _frame(first: int, payload: bytes) -> bytes:
-    size = len(payload)
-    if size < _SIZE_16:
-        return bytes((first, size)) + payload
-    if size < 1 << 16:
-        return bytes((first, _SIZE_16)) + size.to_bytes(2, "big") + payload
-    return bytes((first, _SIZE_64)) + size.to_bytes(8, "big") + payload
 
 
 # ── from the client ───────────────────────────────────────────────────────────────────────────────────────────────

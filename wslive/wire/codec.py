@@ -22,6 +22,10 @@ class FrameError(WsliveError):
     """A frame that is not a message of this protocol; the text says what is wrong with it."""
 
 
+class FrameTooBig(FrameError):
+    """A frame with more bytes than are taken."""
+
+
 def frame_bytes(frame: bytes | str) -> int:
     """How many bytes a frame had on the wire."""
     return len(frame) if isinstance(frame, bytes) or frame.isascii() else len(frame.encode(errors="surrogatepass"))
@@ -36,10 +40,11 @@ def decode_client(frame: bytes | str, max_frame_bytes: int = MAX_FRAME_BYTES) ->
     """What a client sent.
 
     Raises:
-        FrameError: Too large, not JSON, or not a message.
+        FrameTooBig: More than `max_frame_bytes`.
+        FrameError: Not JSON, or not a message.
     """
     if is_larger(frame, max_frame_bytes):
-        raise FrameError(f"The frame has {frame_bytes(frame)} bytes; at most {max_frame_bytes} are taken")
+        raise FrameTooBig(f"The frame has {frame_bytes(frame)} bytes; at most {max_frame_bytes} are taken")
     try:
         return _client_decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from wslive.wire.close_codes import CloseCode
-from wslive.wire.codec import FrameError, decode_client, is_larger
+from wslive.wire.codec import FrameError, FrameTooBig, decode_client
 from wslive.wire.messages import (
     MAX_FRAME_BYTES,
     ClientMessage,
@@ -89,10 +89,10 @@ class Session:
             return None
         if isinstance(frame, bytes):
             return self._close(CloseCode.PROTOCOL_ERROR, "messages are text frames, not binary ones")
-        if is_larger(frame, self.max_frame_bytes):
-            return self._close(CloseCode.FRAME_TOO_BIG, f"at most {self.max_frame_bytes} bytes a frame")
         try:
             message = decode_client(frame, self.max_frame_bytes)
+        except FrameTooBig:
+            return self._close(CloseCode.FRAME_TOO_BIG, f"at most {self.max_frame_bytes} bytes a frame")
         except FrameError as error:
             return self._error("bad_frame", f"This frame is not a message of wslive.v1: {error}.")
         if isinstance(message, Ping):

@@ -362,7 +362,7 @@ def _check_votable(state: PollState, round: int) -> None:
 
 def _chosen(state: PollState, options: list[str]) -> tuple[str, ...]:
     wanted = set(options)
-    chosen = tuple(o.id for o in state.options if o.id in wanted)  # in the poll's order, each once
+    chosen = tuple([o.id for o in state.options if o.id in wanted])  # in the poll's order, each once
     if len(chosen) < len(wanted):
         raise QuestionChanged if wanted <= state.option_ids else UnknownOption
     if not chosen:
