@@ -158,7 +158,7 @@ def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
             if person is not None and person != context.actor and context.role is not HOST:
                 raise NotAllowed
             target = person or context.actor
-            if room.person(target).level is Level.HUB and context.role is not Role.HOST:
+            if room.person(target).level is Level.HUB and context.role is not HOST:
                 raise NotAllowed("Your name here is that of your login; only the host can change how it is shown.")
             return Renamed(target, clean_name(name))
         case Mute(person=person, muted=muted):
