@@ -164,7 +164,7 @@ async def live_through(world: World, script: list[Any], choices: list[list[str]]
 
 async def test_who_chose_what_is_nowhere_after_closing(tmp_path: Path, form: Form, figures: Figures) -> None:
     chance = random.Random(form.seed)
-    size, polls = form.choose((6, 4), (40, 40))
+    size, polls = form.choose((6, 4), (30, 24))
     data, copies = tmp_path / "data-folder", tmp_path / "copies"
     data.mkdir()
     copies.mkdir()
