@@ -227,7 +227,8 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None, author: 
         room.touched.touch(event.actor, True, event.offset)
         if event.actor == SERVER_ACTOR:
             room.note_counted(event.activity, meta.offset)
-        room.note_box(event.activity)
+        if rules.hidden:
+            room.note_box(event.activity)
         if room.stage == event.activity and not rules.stageable(state):
             _set_stage(room, 0, meta)
     room.advance(event)
