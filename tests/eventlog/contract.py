@@ -71,6 +71,16 @@ class EventLogContract:
             await log.append("room-1", head, a_batch(head, "a"), [1])
         assert all(event.body for event in await log.read("room-1"))
 
+    async def test_a_probe_leaves_nothing_in_any_room(self, log: EventLog) -> None:
+        await log.create(a_record())
+        start = await log.head("room-1")
+        await log.append("room-1", start, a_batch(start, "a"))
+        head, rooms = await log.head("room-1"), await log.rooms()
+        for _ in range(3):
+            await log.probe()
+        assert (await log.head("room-1"), await log.rooms()) == (head, rooms)
+        assert [event.offset for event in await log.read("room-1")] == [1]
+
     async def test_rooms_do_not_know_of_each_other(self, log: EventLog) -> None:
         await log.create(a_record("room-1", "AAAAAA"))
         await log.create(a_record("room-2", "BBBBBB"))

@@ -116,6 +116,14 @@ class EventLog(Protocol):
         """The offsets of those (actor, ref) pairs that are in the log."""
         ...
 
+    async def probe(self) -> None:
+        """Store something that belongs to no room, as durably as an event.
+
+        Raises:
+            LogError: An event could not be stored now either.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what is in flight and let go of the store."""
         ...

@@ -111,5 +111,8 @@ class MemoryLog:
             log = self._logs.get(room)
             return {} if log is None else {ref: log.refs[ref] for ref in refs if ref in log.refs}
 
+    async def probe(self) -> None:
+        """Memory takes what it is given."""
+
     async def close(self) -> None:
         """Nothing to let go of: what was stored can be read until the log itself is forgotten."""

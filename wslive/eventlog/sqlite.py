@@ -22,22 +22,22 @@ What can go wrong, and what is then known:
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Self
 
 import msgspec
 
-from wslive.core.errors import AppendConflict, InDoubt, LogError, NotAppended, StoreCorrupt, StoreUnwritable
-from wslive.core.events import CHAIN_START, Event, Head, follows, head_after
+from wslive.core.errors import AppendConflict, InDoubt, LogError, NotAppended, StoreUnwritable
+from wslive.core.events import CHAIN_START, Event, Head, head_after
 from wslive.eventlog.base import CodeTaken, RoomRecord, check_batch
+from wslive.eventlog.sqlite_reads import EVENT, check_end, events_of
 from wslive.eventlog.sqlite_store import BUSY_TIMEOUT_S, Store
 from wslive.eventlog.sqlite_threads import Outcome, ResultT, Work, Worker
 
-_EVENT = ", ".join(Event.__struct_fields__)
 _ROW = f"({', '.join('?' * (1 + len(Event.__struct_fields__)))})"
 # So that the statements of all sizes fit into the module's cache of 128.
 _ROWS_A_STATEMENT = 100
@@ -162,7 +162,19 @@ class SqliteLog:
 
     async def read(self, room: str, after: int = 0, limit: int = 1000) -> list[Event]:
         """See `EventLog`."""
-        return await self._read(lambda db: _events(db, room, after, limit))
+
+        def work(db: sqlite3.Connection) -> list[Event]:
+            db.execute("BEGIN")  # one state for both questions
+            try:
+                events = events_of(db, room, after, limit)
+                if len(events) < limit:
+                    check_end(db, room, after + len(events))
+                return events
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+        return await self._read(work)
 
     async def find(self, room: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """See `EventLog`."""
@@ -177,6 +189,12 @@ class SqliteLog:
             return {(actor, ref): offset for actor, ref, offset in rows}
 
         return await self._read(work)
+
+    async def probe(self) -> None:
+        """See `EventLog`."""
+        await self._writer.run(
+            lambda db: db.execute("INSERT OR REPLACE INTO meta VALUES ('probed_at_ms', ?)", (time.time_ns() // 10**6,))
+        )
 
     async def close(self) -> None:
         """See `EventLog`. Calls after it fail with a `LogError`."""
@@ -331,7 +349,7 @@ def _insert(db: sqlite3.Connection, room: str, events: Sequence[Event]) -> None:
     """
     rows = ", ".join([_ROW] * len(events))
     values = [field for event in events for field in (room, *msgspec.structs.astuple(event))]
-    db.execute(f"INSERT OR FAIL INTO events (room, {_EVENT}) VALUES {rows}", values)
+    db.execute(f"INSERT OR FAIL INTO events (room, {EVENT}) VALUES {rows}", values)
 
 
 def _conflict(db: sqlite3.Connection, room: str, head: Head, expected: Head) -> NotAppended:
@@ -340,36 +358,5 @@ def _conflict(db: sqlite3.Connection, room: str, head: Head, expected: Head) -> 
             "SELECT chain FROM events WHERE room = ? AND offset = ?", (room, expected.offset)
         ).fetchone()
         if expected.chain == (before[0] if before else CHAIN_START):
-            return AppendConflict(_events(db, room, expected.offset, head.offset - expected.offset))
+            return AppendConflict(events_of(db, room, expected.offset, head.offset - expected.offset))
     return NotAppended(f"The log of room {room} is another one than expected; fold it again.")
-
-
-def _events(db: sqlite3.Connection, room: str, after: int, limit: int) -> list[Event]:
-    """Read and verify: an event that is missing or was altered must never be counted or passed over."""
-    # With the event before, whose chain the first one continues.
-    rows = db.execute(
-        f"SELECT {_EVENT} FROM events WHERE room = ? AND offset >= ? ORDER BY offset LIMIT ?",
-        (room, after, limit + bool(after)),
-    ).fetchall()
-    before = Head("", after)
-    if after and rows and rows[0][0] == after:
-        before = head_after(before, Event(*rows.pop(0)))
-    events = []
-    for row in rows:
-        event = Event(*row)
-        if not _is_sound(before, event):
-            raise StoreCorrupt(
-                f"Event {before.offset + 1} of room {room} is missing or was altered. Restore the store from a backup; "
-                "what was acknowledged after it cannot be trusted here."
-            )
-        before = head_after(before, event)
-        events.append(event)
-    return events
-
-
-def _is_sound(before: Head, event: Event) -> bool:
-    try:
-        is_erased = event.body == b""
-        return follows(before, event) and (is_erased or hashlib.sha256(event.body).digest() == event.body_hash)
-    except TypeError:  # a column of another type, from an edit by hand
-        return False
