@@ -113,6 +113,18 @@ def main() -> None:
 @click.option("--anyone-may-host", is_flag=True, help="Let everybody who reaches this server create rooms.")
 @with_socketio
 @with_hub
+@click.option(
+    "--metrics",
+    is_flag=True,
+    help="Count for Prometheus, at /metrics: for this computer alone, or for whoever has WSLIVE_METRICS_TOKEN.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How warnings and errors are written to the standard error.",
+)
 @click.option("--own", is_flag=True, hidden=True, help="Be the server that a notebook starts for its user.")
 def serve_command(**options: Any) -> None:
     """Run a server. It says its address and how to host a room.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ from socket import socket as Socket
 
 import click
 
-from wslive.cli import tuning
+from wslive.cli import logs, tuning
 from wslive.cli.hub import Hub
 from wslive.cli.signals import asked_to_end
 from wslive.cli.socketio import SocketIo
@@ -48,6 +47,8 @@ def run(
     trusted_proxy: tuple[str, ...],
     anyone_may_host: bool,
     own: bool,
+    log_format: str = "text",
+    metrics: bool = False,
     socketio: SocketIo | None = None,
     hub: Hub | None = None,
 ) -> None:
@@ -56,7 +57,8 @@ def run(
     Raises:
         LogError · PortInUse: The server cannot start; the message says what to do.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.configure(log_format)
+    metrics_token = os.environ.get("WSLIVE_METRICS_TOKEN") or None
     settings = ServerSettings(
         host=host,
         port=port,
@@ -65,6 +67,8 @@ def run(
         trusted_proxies=trusted_proxy,
         anyone_may_host=anyone_may_host,
         hosting_token=os.environ.get("WSLIVE_HOST_TOKEN") or None,
+        metrics=metrics or metrics_token is not None,
+        metrics_token=metrics_token,
     )
     if hub is not None:
         settings = hub.settings(settings)

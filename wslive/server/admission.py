@@ -36,6 +36,7 @@ from wslive.core.room import ROOM, Room
 from wslive.server.access import Claims, Signer, clean_code, key_fits
 from wslive.server.guesses import Guesses
 from wslive.server.identity import Person, Vouching
+from wslive.server.meter import Meter
 from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom, Node
 from wslive.wire.messages import Hello
@@ -80,6 +81,11 @@ class Door:
         self.guesses = Guesses(node.settings, time.monotonic())
         self.vouching = vouching
         self.let_in: set[str] | None = None
+
+    @property
+    def meter(self) -> Meter:
+        """Who counts."""
+        return self._node.meter
 
     def lets_in(self, code: str) -> bool:
         """Whether strangers may come into the room of a code, if there is one."""

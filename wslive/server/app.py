@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from socket import socket as Socket
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
 from wslive.core.errors import Refused
 from wslive.eventlog.base import EventLog
-from wslive.server import api, http
+from wslive.server import api, health, http
 from wslive.server.access import Signer, signer
 from wslive.server.admission import Door
 from wslive.server.context import Context
@@ -26,8 +26,12 @@ from wslive.server.identity import Identity, Vouching
 from wslive.server.network import EVERYWHERE, Network, base_url, take_port
 from wslive.server.node import Node
 from wslive.server.origins import Gate
+from wslive.server.ready import Readiness
 from wslive.server.settings import ServerSettings
 from wslive.server.socket import SocketHandler
+
+if TYPE_CHECKING:
+    from wslive.server.metrics import Metrics
 
 logger = logging.getLogger("wslive.server")
 
@@ -93,8 +97,14 @@ class Server:
         keys = signer(settings)
         self._vouching = None if identity is None else Vouching(identity(keys), settings.vouch_interval_s)
         door = Door(self._node, keys, self._vouching)
+        self._readiness = Readiness(log)
         self._network = Network(settings, gate, self._audience_server)
         self._context = Context(settings, self._node, door, gate, self._network, self.hosting_token)
+        self._metrics: Metrics | None = None
+        if settings.metrics:
+            from wslive.server.metrics import Metrics
+
+            self._node.meter = self._metrics = Metrics(self._context)
         self._extensions = extensions
         for extension in extensions:
             extension.mount(self._context)
@@ -145,6 +155,7 @@ class Server:
 
     async def stop(self) -> None:
         """Tell people, store what is queued, and close port and log."""
+        self._readiness.is_stopping = True
         if self._http is not None:
             self._http.stop()
         self._network.close()
@@ -179,7 +190,9 @@ class Server:
         except (Refused, OSError) as error:
             logger.error("keys of secret polls that are over may be left until the next start: %s", error)
         while True:
+            due_s = time.monotonic() + self.settings.sweep_interval_s
             await asyncio.sleep(self.settings.sweep_interval_s)
+            self._node.meter.lagged(time.monotonic() - due_s)
             try:
                 await self._context.sweep()
             except Exception:
@@ -187,6 +200,13 @@ class Server:
             idle_end_s = self.settings.idle_end_s
             if idle_end_s is not None and time.monotonic() - self._context.busy_at_s > idle_end_s:
                 self.idle.set()
+
+    def _watching(self, *, audience_only: bool) -> list[Any]:
+        """What an operator's programs ask."""
+        ready = (r"/ready", health.ReadyHandler, {"context": self._context, "readiness": self._readiness})
+        if self._metrics is None or audience_only:
+            return [ready]
+        return [ready, (r"/metrics", health.MetricsHandler, {"context": self._context, "metrics": self._metrics})]
 
     def _audience_server(self) -> HTTPServer:
         return self._serve(audience_only=True)
@@ -196,6 +216,7 @@ class Server:
         application = Application(
             [
                 *_below(self.settings.base_path, _routes(self._context, audience_only=audience_only)),
+                *_below(self.settings.base_path, self._watching(audience_only=audience_only)),
                 *(route for extension in self._extensions for route in extension.routes()),
                 *_below(self.settings.base_path, [] if vouching is None else vouching.identity.routes()),
             ],
@@ -230,7 +251,7 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
         (r"/static/([A-Za-z0-9_./-]+)", http.FileHandler, own),
         (r"/ws", SocketHandler, {**own, "audience_only": audience_only}),
         (r"/echo", EchoHandler, own),
-        (r"/health", http.HealthHandler, own),
+        (r"/health", health.HealthHandler, own),
     ]
     if audience_only:
         return audience

@@ -171,6 +171,7 @@ class Connection:
         if self._is_closing:
             return
         self._is_closing = True
+        self._door.meter.closed(code)
         self._session.closed()
         self._outbox.close()
         self._leave()
@@ -243,6 +244,7 @@ class Connection:
         live.task.read(welcome, turn_away)
 
     def _turn_away(self, ref: str, refused: Refused) -> None:
+        self._door.meter.turned_away(refused)
         if self._session.phase is not Phase.JOINING:
             return  # gone meanwhile
         self._refuse(ref, refused)

@@ -22,6 +22,7 @@ from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.view import Op
 from wslive.server.arrivals import RecentArrivals
 from wslive.server.frames import DeltaFrames
+from wslive.server.meter import SILENT
 from wslive.server.outbox import WayOut
 from wslive.server.rfc6455 import text_frame
 from wslive.server.settings import ServerSettings
@@ -71,6 +72,7 @@ class Fanout:
         self.members: set[Member] = set()
         self.presence = Presence(settings.away_after_s)
         self.arrivals = RecentArrivals()
+        self.meter = SILENT
         self._settings = settings
         self._read = read
         self._loop = asyncio.get_running_loop()
@@ -95,6 +97,7 @@ class Fanout:
         if not self.members:
             self._stand_at(room)  # nobody is waiting for anything older
         mode, ops = self._resume(room, member.who, known)
+        self.meter.welcomed(mode)
         view = None if ops is not None else room_view.snapshot(room, member.who)
         if member.who.role is PARTICIPANT and self.presence.arrive(member.who.actor):
             self._notices.append((member.who.actor, True))
@@ -195,13 +198,14 @@ class Fanout:
         else:
             self._sending = self._loop.create_task(self._send_sliced(outgoing))
 
-    @staticmethod
-    def _send(outgoing: _Outgoing) -> None:
+    def _send(self, outgoing: _Outgoing) -> None:
         for member, frame, code in outgoing:
             if frame is not None:
                 member.outbox.post(frame)
             if code is not None:
                 member.close(code)
+        if self.meter is not SILENT:
+            self.meter.ticked([frame for _, frame, _ in outgoing if frame is not None])
 
     async def _send_sliced(self, outgoing: _Outgoing) -> None:
         """Send in slices that yield: an ack must not wait until a thousand people have been served."""

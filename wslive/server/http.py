@@ -293,14 +293,6 @@ class QrHandler(Handler):
         self.finish(drawing.getvalue())
 
 
-class HealthHandler(Handler):
-    """`/health`: the process answers."""
-
-    def get(self) -> None:
-        """Alive."""
-        self.finish({"status": "alive"})
-
-
 class NotFoundHandler(Handler):
     """Everything else."""
 

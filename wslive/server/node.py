@@ -27,6 +27,7 @@ from wslive.eventlog.base import CodeTaken, EventLog, RoomRecord
 from wslive.server.access import RateLimits, clean_code, key_hash, new_code, new_host_key
 from wslive.server.box_keys import BoxKeys, box_keys
 from wslive.server.fanout import Fanout
+from wslive.server.meter import SILENT
 from wslive.server.room_task import RETRY_AFTER_S, RoomTask
 from wslive.server.settings import ServerSettings
 from wslive.wire.close_codes import CloseCode
@@ -80,6 +81,7 @@ class Node:
         self.log = log
         self.settings = settings
         self.box_keys = box_keys(settings)
+        self.meter = SILENT
         self.live: dict[str, LiveRoom] = {}
         """By join code."""
         self.on_change: Callable[[], None] = lambda: None
@@ -140,7 +142,7 @@ class Node:
             live = LiveRoom(record, self.log, self.settings, self.box_keys)
             await live.task.open()
         except LogError as error:
-            raise _out_of_reach(code, error) from None
+            raise _out_of_reach("(of a code)", error) from None
         live.has_ended, is_empty = await live.task.look(lambda room: (room.has_ended, room.head.offset == 0))
         if is_empty:  # its making was cut short before the first event: it was told to nobody
             await live.task.close()
@@ -153,6 +155,7 @@ class Node:
             await live.task.close()
             raise TemporarilyUnavailable(retry_after_s=RETRY_AFTER_S)
         live.on_change = self._changed
+        live.task.meter = live.fanout.meter = self.meter
         self.live[live.record.code] = live
 
     def _changed(self) -> None:

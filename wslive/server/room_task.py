@@ -35,6 +35,7 @@ from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.core.writing import filed_under, write
 from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.server.box_keys import BoxKeys, RoomKeys
+from wslive.server.meter import SILENT
 from wslive.server.refusals import ToldRefusals
 
 logger = logging.getLogger("wslive.room")
@@ -95,6 +96,7 @@ class RoomTask:
         """Make it; `open` folds the log. Without `box_keys` the keys of secret polls end with this task."""
         self.record = record
         self.on_commit: Reader = lambda room: None
+        self.meter = SILENT
         self._log = log
         self._registry = registry
         self._retry_after_s = retry_after_s
@@ -222,14 +224,18 @@ class RoomTask:
     async def _process(self, batch: list[_Pending]) -> None:
         """Give each command its answer."""
         filed = self._filed(batch)
+        began_s = time.perf_counter()
         while batch:
             head = self._room.head
             try:
                 known = await self._known(batch, filed)
                 events, outcomes = self._decide(batch, known)
                 if events:
+                    asked_s = time.perf_counter()
                     await self._log.append(self.record.room, head, events, self._erasing)
-            except AppendConflict:
+                    self.meter.appended(len(events), time.perf_counter() - asked_s)
+            except AppendConflict as conflict:
+                self.meter.failed(conflict)
                 await self._recover()
             except _Broken as broken:
                 # This one would break whatever batch it is in, and it comes again: its sender waits for an answer.
@@ -244,6 +250,8 @@ class RoomTask:
                 await self._keys.tend(self._room)
                 for pending, outcome in zip(batch, outcomes, strict=True):
                     self._tell(pending, outcome)
+                answers = zip((p.command.kind for p in batch), outcomes, strict=True)
+                self.meter.answered(answers, time.perf_counter() - began_s)
                 return
 
     async def _settle(self, batch: list[_Pending], filed: _Filed) -> None:
@@ -379,6 +387,7 @@ class RoomTask:
         return TemporarilyUnavailable(retry_after_s=self._retry_after_s)
 
     def _complain(self, what: str, error: Exception) -> None:
+        self.meter.failed(error)
         is_known = isinstance(error, LogError)
         logger.log(
             logging.WARNING if is_known else logging.ERROR,

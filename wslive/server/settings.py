@@ -36,6 +36,8 @@ class ServerSettings:
         store_name: Where answers are kept, in words for people.
         may_open_network: Whether holders of the hosting token may let other computers in by a second listener.
         idle_end_s: Note `Server.idle` after this long without a connection; None: never.
+        metrics: Count for Prometheus, and tell at /metrics whoever asks from this computer.
+        metrics_token: What else may ask for them: whoever shows this as a bearer token.
         max_participants: Above this many people a room takes no new ones.
         max_connections: Above this many connections the server takes no new ones.
         handshake_rate: New connections of the whole server; beyond it they are told when to come back.
@@ -81,6 +83,8 @@ class ServerSettings:
     store_name: str = "this computer's memory, until the server ends"
     may_open_network: bool = True
     idle_end_s: float | None = None
+    metrics: bool = False
+    metrics_token: str | None = field(default=None, repr=False)
     max_participants: int = 2500
     max_connections: int = 10_000
     handshake_rate: Rate = Rate(per_s=250, burst=250)
