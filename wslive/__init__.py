@@ -23,10 +23,10 @@ The names here are loaded when they are first used: `import wslive` alone loads 
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
     from wslive.core import errors as errors
     from wslive.crowd import Crowd as Crowd
     from wslive.notebook.hosting import aio as aio
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from wslive.notebook.hosting import join as join
     from wslive.notebook.hosting import rooms as rooms
     from wslive.notebook.hosting import watch as watch
-
-__version__ = _version("wslive")
 
 _WHERE = {
     "host": "wslive.notebook.hosting",
@@ -56,6 +54,9 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(_WHERE[name]), name)
     elif name in _MODULES:
         value = import_module(_MODULES[name])
+    elif name == "__version__":
+        # To look it up takes longer than all else here.
+        value = import_module("importlib.metadata").version("wslive")
     else:
         raise AttributeError(f"module 'wslive' has no attribute {name!r}")
     globals()[name] = value
