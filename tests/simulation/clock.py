@@ -22,6 +22,12 @@ BEGAN_AT_S = 1_800_000_000
 """The wall clock's time when a run begins."""
 
 
+class Wall:
+    """The wall clock, which somebody may set."""
+
+    shift_s = 0.0
+
+
 class _Clock(selectors.DefaultSelector):
     """Waits for nothing: there are no sockets, and time is ours."""
 
@@ -59,12 +65,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 def run(seed: int, main: Callable[[], Coroutine[Any, Any, ResultT]]) -> ResultT:
     """Run `main` in virtual time, with all chance drawn from `seed`."""
     chance = random.Random(f"{seed}/bytes")
+    Wall.shift_s = 0.0
     loop = VirtualLoop()
     with ExitStack() as stack:
         for module, name, replacement in (
             (time, "monotonic", loop.time),
-            (time, "time", lambda: BEGAN_AT_S + loop.time()),
-            (time, "time_ns", lambda: int((BEGAN_AT_S + loop.time()) * 1e9)),
+            (time, "time", lambda: BEGAN_AT_S + Wall.shift_s + loop.time()),
+            (time, "time_ns", lambda: int((BEGAN_AT_S + Wall.shift_s + loop.time()) * 1e9)),
             (os, "urandom", chance.randbytes),
             (random, "_urandom", chance.randbytes),  # what `secrets` draws from
         ):

@@ -12,18 +12,20 @@ import logging
 import random
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
 from tests.server.faulty_log import FaultyLog
+from tests.simulation.clock import Wall
+from tests.simulation.disk import Disk
 from tests.simulation.network import Network, ServerEnd
 from tests.simulation.reader import Reader
 from wslive.client import link
-from wslive.core.errors import InDoubt, LogError, NotAppended
+from wslive.core.errors import InDoubt, LogError, NotAppended, Refused
+from wslive.core.events import Event
 from wslive.core.roles import Role
 from wslive.core.secrecy import BoxId, BoxKey
-from wslive.eventlog.memory import MemoryLog
 from wslive.server.access import Signer, signer
 from wslive.server.admission import Door
 from wslive.server.box_keys import BoxKeys
@@ -100,6 +102,7 @@ class Lecture:
         trouble_s: For how long things happen and go wrong.
         happened: What went wrong when, for whoever looks into a seed.
         complaints: What was logged as an error; nothing may be.
+        events: The log at the end.
     """
 
     def __init__(self, seed: int, *, secret: bool = False) -> None:
@@ -107,18 +110,20 @@ class Lecture:
         self.secret = secret
         self.rng = random.Random(f"{seed}/trouble")
         self.trouble_s = self.rng.choice([3.0, 6.0, 12.0])
-        self.disk = MemoryLog()
-        self.log = FaultyLog(self.disk)
+        self.disk = Disk(is_sqlite=seed % 10 == 7)
+        self.log = FaultyLog(self.disk)  # type: ignore[arg-type]
         self.keys = RememberedKeys()
         self.network = Network(seed)
         self.settings = ServerSettings(
             max_resume_ops=self.rng.choice([3, 30, 1000]),
             max_outbox_bytes=self.rng.choice([1_000, 20_000, 256 * 1024]),
             slice_size=self.rng.choice([1, 2, 100]),
+            room_idle_s=self.rng.choice([0.5, 600.0]),
         )
         self.readers: list[Reader] = []
         self.happened: list[str] = []
         self.complaints: list[str] = []
+        self.events: list[Event] = []
         self.room: NewRoom
         self._signer = signer(self.settings)
 
@@ -126,11 +131,16 @@ class Lecture:
         """Everything, until the world has healed and everybody has come to rest."""
         with (
             self._listening(),
+            self.disk,
             patch.object(link, "open_socket", self._open_socket),
             # A set of members is else in the order of their addresses in memory, another in every run.
             patch.object(Member, "__hash__", lambda member: zlib.crc32(member.who.actor.encode())),
         ):
-            self._start_server()
+            await self._run()
+
+    async def _run(self) -> None:
+        self._start_server()
+        try:
             self.room = await self._server.node.create("Sorting 101")
             self.readers = self._everybody()
             acting = [asyncio.create_task(reader.act(self.trouble_s)) for reader in self.readers]
@@ -145,6 +155,8 @@ class Lecture:
                 reader.note_position()
                 await reader.close()
             await self._server.stop()
+        finally:
+            self.events = await self.disk.read(self.room.record.room, 0, 1_000_000)
 
     def _everybody(self) -> list[Reader]:
         code, key = self.room.record.code, self.room.host_key
@@ -177,7 +189,7 @@ class Lecture:
                 self._half_open,
             ),
             *(self._refuse_append, self._doubt, self._doubt, self._outage, self._stall, self._blind),
-            *(self._kill, self._restart),
+            *(self._kill, self._restart, self._set_clock, self._erase),
         ]
         mean_s = self.rng.choice([0.3, 1.0, 3.0])
         while loop.time() < self.trouble_s:
@@ -249,8 +261,18 @@ class Lecture:
         with self.log.held(self.rng.choice(["append", "append", "find", "read"])):
             await asyncio.sleep(self.rng.uniform(0.1, 4))
 
+    def _set_clock(self) -> None:
+        Wall.shift_s += self.rng.choice([-86_400.0, -5.0, 5.0, 86_400.0])
+
+    async def _erase(self) -> None:
+        person = self.rng.choice(self.readers[-PEOPLE:]).connection.actor
+        if person:
+            with suppress(Refused):  # the store is out of reach, or the person has not come yet
+                await self._server.node.erase(await self._server.node.find(self.room.record.code), person)
+
     async def _kill(self) -> None:
         self._server.kill()
+        self.disk.crash()
         self.network.server = None
         for wire in self.network.wires:
             wire.server_gone()

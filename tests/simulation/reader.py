@@ -160,6 +160,10 @@ class Reader:
         people = [*view["people"]["names"]]
         lines = [*view["activities"][str(CHAT)]["lines"]]
         draw = rng.random()
+        if draw < 0.004:
+            return 0, "end_room", {}
+        if draw < 0.012:
+            return 0, "lock", {"locked": rng.random() < 0.5}
         if not polls or draw < 0.2:
             count = rng.randint(2, 4)
             body = {

@@ -1,75 +1,42 @@
-"""Rooms in a bad world, from seeds. A failure says its seed: `WSLIVE_SEEDS=417 pytest tests/simulation` runs it again.
+"""Rooms in a bad world, from seeds: that the simulation can be repeated, and finds mistakes.
 
-    WSLIVE_SEEDS=0-9999    the long form: these seeds
+    WSLIVE_SEEDS=417,500-599 pytest tests/simulation    runs these seeds again
 
-A seed that failed once goes into seeds.txt, with what was wrong; those are run always.
+A seed that failed once goes into seeds.txt, with what was wrong; those are run always. How many more are run, and what
+must hold, is told by tests/torture/test_simulation.py.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.simulation import clock
-from tests.simulation.invariants import broken
-from tests.simulation.lecture import Lecture
+from tests.simulation.seeds import regressions, report, simulate
+from wslive.activities.chat.model import Chat
 from wslive.client.requests import Requests
+from wslive.core import writing
 from wslive.core.view import Keyed
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.fanout import Fanout
+from wslive.server.refusals import ToldRefusals
 from wslive.server.room_task import RoomTask
 
-REGRESSIONS = Path(__file__).with_name("seeds.txt")
-USUAL = "0-499"
 
-
-def seeds() -> list[int]:
-    """Those that are asked for, and those that failed once."""
-    chosen: list[int] = []
-    for part in os.environ.get("WSLIVE_SEEDS", USUAL).split(","):
+def chosen() -> list[int]:
+    """Seeds that are asked for."""
+    seeds: list[int] = []
+    for part in filter(None, os.environ.get("WSLIVE_SEEDS", "").split(",")):
         first, _, last = part.partition("-")
-        chosen += range(int(first), int(last or first) + 1)
-    known = [int(line.split("#")[0]) for line in REGRESSIONS.read_text().splitlines() if line.split("#")[0].strip()]
-    return [*known, *chosen]
+        seeds += range(int(first), int(last or first) + 1)
+    return seeds
 
 
-def simulate(seed: int, *, secret: bool = False) -> tuple[Lecture, list[str]]:
-    """One run, and what does not hold after it."""
-
-    async def main() -> tuple[Lecture, list[str]]:
-        lecture = Lecture(seed, secret=secret)
-        try:
-            await lecture.run()
-        except TimeoutError:
-            waiting = [f"{r.who} {r.connection.status} at {r.connection.replica.offset}" for r in lecture.readers]
-            return lecture, [f"not everybody came to rest: {waiting}", *await broken(lecture)]
-        return lecture, await broken(lecture)
-
-    return clock.run(seed, main)
-
-
-def test_whatever_goes_wrong_nothing_acked_is_lost_and_everybody_sees_what_is_due():
-    failed = {}
-    for seed in seeds():
-        lecture, problems = simulate(seed)
-        if problems:
-            failed[seed] = [*(problem[:600] for problem in problems[:3]), *lecture.happened]
+def test_seeds_that_failed_once_hold():
+    failed = {seed: problems for seed in [*regressions(), *chosen()] if (problems := report(seed))}
     assert not failed, f"seeds {[*failed]} fail; the first: {next(iter(failed.values()))}"
-
-
-def test_the_same_holds_where_votes_are_secret():
-    failed, sealed = {}, 0
-    for seed in seeds()[::4]:
-        lecture, problems = simulate(seed, secret=True)
-        sealed += len(lecture.keys.ever)
-        if problems:
-            failed[seed] = [*(problem[:600] for problem in problems[:3]), *lecture.happened]
-    assert not failed, f"seeds {[*failed]} fail; the first: {next(iter(failed.values()))}"
-    assert sealed
 
 
 @pytest.mark.parametrize("seed", [0, 4, 5])
@@ -127,6 +94,22 @@ def removals_are_forgotten(original: Any) -> Callable[..., Any]:
     return after
 
 
+def refusals_are_forgotten(_: Any) -> Callable[..., Any]:
+    return lambda self, key: None
+
+
+def a_text_is_left(original: Any) -> Callable[..., Any]:
+    return lambda room, person: original(room, person)[1:]
+
+
+def lines_stay_until_the_room_is_folded_again(original: Any) -> Callable[..., Any]:
+    def erased(self: Chat, state: Any, actor: str, meta: Any) -> None:
+        if all(state.lines[line].text == "" for line in state.by_actor.get(actor, ())):
+            original(self, state, actor, meta)
+
+    return erased
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "mutant"),
     [
@@ -136,10 +119,13 @@ def removals_are_forgotten(original: Any) -> Callable[..., Any]:
         (Requests, "unanswered", nothing_is_sent_again),
         (Keyed, "after", removals_are_forgotten),
         (MemoryLog, "find", no_ref_is_known),
+        (ToldRefusals, "get", refusals_are_forgotten),
+        (writing, "texts_of", a_text_is_left),
+        (Chat, "person_erased", lines_stay_until_the_room_is_folded_again),
     ],
 )
 def test_a_mistake_in_the_guarantees_is_found_within_a_hundred_seeds(
-    owner: type, name: str, mutant: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+    owner: Any, name: str, mutant: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(owner, name, mutant(getattr(owner, name)))
-    assert any(simulate(seed)[1] for seed in range(100))
+    assert any(simulate(seed)[1] for seed in [*regressions(), *range(100)])
