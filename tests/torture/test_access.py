@@ -314,6 +314,7 @@ ROUTES: dict[str, tuple[str, dict[str, dict[str, int]]]] = {
     "/r/CODE": ("/r/{code}", {"GET": ANY}),
     "/r/CODE/screen": ("/r/{code}/screen", {"GET": ANY}),
     "/r/CODE/about": ("/r/{code}/about", {"GET": ANY}),
+    "/r/CODE/ticket": ("/r/{code}/ticket", {"POST": {EVERYBODY: 400}}),  # for servers with a login
     "/r/CODE/link": ("/r/{code}/link", {"GET": ANY}),
     r"/r/CODE/qr\.svg": ("/r/{code}/qr.svg", {"GET": {EVERYBODY: 404}}),  # a loopback address
     "/static/FILE": ("/static/page.js", {"GET": ANY}),

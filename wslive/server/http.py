@@ -255,10 +255,15 @@ class TicketHandler(Handler):
         if person is None:
             raise BadCommand("There is no login here: join with a hello.")
         role = Role.VIEWER if self.get_query_argument("role", "") == Role.VIEWER else Role.PARTICIPANT
-        live = await self.context.node.find(code)
+        door, network = self.context.door, self.context.neighbours.of(self.request)
+        try:
+            live = await door.find(code, network)
+        except RoomUnavailable:
+            door.guessed_wrong(Hello(code), network)
+            raise
         live.rates.check(f"{person.id} asks for tickets", role, READ, time.monotonic())
-        who = await self.context.door.enter(live, person, role)
-        ticket = self.context.door.ticket(live, who)
+        who = await door.enter(live, person, role)
+        ticket = door.ticket(live, who)
         self.set_header("Cache-Control", "no-store")
         self.finish({"ticket": ticket, "expires_in_s": self.context.settings.ticket_life_s, "actor": who.actor})
 
