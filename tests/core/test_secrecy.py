@@ -18,6 +18,11 @@ def test_what_was_sealed_opens_to_what_it_was() -> None:
     assert KEY.open(*PLACE, sealed()) == ("vote_cast", 1, BODY)
 
 
+def test_what_it_was_cannot_be_read_off() -> None:
+    raw = base64.urlsafe_b64decode(sealed() + "==")
+    assert not any(text in raw for text in (b"vote", b"round", b"option", b"o2", b"    "))
+
+
 @pytest.mark.parametrize(
     ("place", "key"), [(("s_2", "ref-1"), KEY), (("s_1", "ref-2"), KEY), (("s_1ref-1", ""), KEY), (PLACE, OTHER)]
 )
