@@ -246,6 +246,10 @@ def audiences(kind: str) -> set[str]:
         note(recorder)
         recorder.do(HOST, poll, "close", {})
         note(recorder)
+    recorder = sample()
+    body = {"question": "Who?", "options": ["Ada", "Bob"], "secret": True}
+    recorder.do(HOST, 0, "open_activity", {"kind": "poll", "body": body})
+    note(recorder)
     return found
 
 

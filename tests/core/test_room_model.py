@@ -333,7 +333,7 @@ class RoomMachine(RuleBasedStateMachine):
             earlier = [poll.tally(round) for round in range(1, poll.round)]
             if poll.secret and poll.is_open:
                 answered = len(poll.ballots(poll.round))
-                assert ledger[str(id)]["tally"] == {"answered": answered, "counts": None, "earlier": []}
+                assert ledger[str(id)]["tally"] == {"answered": answered, "counts": None, "earlier": earlier}
                 assert "ballots" not in ledger[str(id)]
                 continue
             assert ledger[str(id)]["tally"] == {**poll.tally(poll.round), "earlier": earlier}

@@ -235,12 +235,23 @@ def test_a_secret_poll_goes_on_in_a_new_round(room: HostRoom) -> None:
     poll.close()
     poll.reopen()
     assert (poll.round, poll.is_open) == (2, True)
+    assert (poll.tally(), poll.tally(1)) == ({}, {"Ada": 0, "Bob": 1})
+    assert poll.to_frame()["choice"].tolist() == ["Bob"]
     follow(me, room)
     me.vote("Ada")
     follow(room, me)
     poll.close()
     assert (poll.tally(1), poll.tally(2)) == ({"Ada": 0, "Bob": 1}, {"Ada": 1, "Bob": 0})
     assert poll.to_frame()["round"].tolist() == [1, 2]
+
+
+def test_a_secret_poll_in_its_second_round_is_not_thrown_away_for_another_text(room: HostRoom) -> None:
+    poll = room.poll("Who?", ["Ada", "Bob"], secret=True, key="speaker")
+    wslive.join(room.link, name="Ada").vote("Bob")
+    poll.new_round()
+    with pytest.raises(PollHasBallots):
+        room.poll("Who?", ["Ada", "Bob", "Eve"], secret=True, key="speaker", multiple=True)
+    assert room.polls == [poll]
 
 
 def test_the_same_words_in_secret_are_another_poll(room: HostRoom) -> None:

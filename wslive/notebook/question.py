@@ -160,9 +160,9 @@ class Question(Shown, HasAio):
 
 
 def tally(poll: View, round: int | None) -> dict[str, int] | None:
-    """Votes by option text in one round of a poll's view."""
+    """Votes by option text in one round of a poll's view; None where they are not shown."""
     shown = poll["tally"]
-    if shown["counts"] is None:
+    if shown["counts"] is None and not shown["earlier"]:
         return None
     rounds = [*shown["earlier"], shown]
     if round is not None and not 1 <= round <= len(rounds):
@@ -170,4 +170,4 @@ def tally(poll: View, round: int | None) -> dict[str, int] | None:
             f"Round {round} has not been asked; there {'is' if len(rounds) == 1 else 'are'} 1 to {len(rounds)}"
         )
     counts = rounds[-1 if round is None else round - 1]["counts"]
-    return {o["text"]: counts.get(o["id"], 0) for o in poll["definition"]["options"]}
+    return None if counts is None else {o["text"]: counts.get(o["id"], 0) for o in poll["definition"]["options"]}

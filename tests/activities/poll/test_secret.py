@@ -136,7 +136,9 @@ def test_going_on_is_a_new_round(small: SmallRoom) -> None:
     small.send(HOST, "close", poll)
     small.send(HOST, "reopen", poll)
     assert small.seen(HOST, poll)["status"] == {"open": True, "round": 2, "left_stage": False, "discarded": False}
-    assert small.seen(HOST, poll)["tally"] == {"answered": 0, **TURNOUT}
+    before = [{"answered": 1, "counts": {"o1": 0, "o2": 1, "o3": 0}}]
+    assert small.seen(HOST, poll)["tally"] == {"answered": 0, "counts": None, "earlier": before}
+    assert small.seen(ADA, poll)["tally"] == {"answered": 0, **TURNOUT}
     small.vote(ADA, poll, "o1")
     small.send(HOST, "close", poll)
     assert small.seen(ADA, poll)["tally"] == {

@@ -24,6 +24,7 @@ def test_a_poll_says_that_it_is_secret_and_others_nothing() -> None:
 
 def test_the_turnout_is_a_number_and_nothing_more() -> None:
     assert shown.tally(a_poll(), "turnout") == {"answered": 1, "counts": None, "earlier": []}
+    assert shown.tally(a_poll(), "sealed") == {"answered": 1, "counts": None, "earlier": []}
     assert shown.tally(a_poll(), "results") == {"answered": 1, "counts": {"o1": 0, "o2": 1}, "earlier": []}
 
 

@@ -8,6 +8,7 @@ Audiences:
     ledger    the host's kernel: the tally and every ballot
     results   sees the tally
     turnout   sees how many have answered, nothing more
+    sealed    the host of a secret poll that is open: the same, and the tallies of the rounds before
 
 A secret poll takes its votes into a box (see `core.secrecy`), one a round. While it is open nobody sees more than the
 turnout, the host neither; what it came to is counted when it closes, and from then on there are no ballots, only a
@@ -235,7 +236,7 @@ class Poll(Activity[PollState]):
         """Who sees the tally, by `results`, the poll's status and whether the reader has voted in this round."""
         if who.role is HOST:
             if state.secret and state.is_open:
-                return Audience("turnout", state.status_at)
+                return Audience("sealed", state.status_at)
             return Audience("ledger" if who.ledger else "results", state.status_at if state.secret else state.opened_at)
         if state.discarded:
             return Audience("turnout", state.status_at)

@@ -45,12 +45,11 @@ def status(state: PollState) -> View:
 
 def tally(state: PollState, audience: str) -> View:
     """Counts of every round for those who may see them; for all others only how many answered."""
-    if audience == "turnout":
-        return {"answered": state.current.answered, "counts": None, "earlier": []}
+    earlier = [{"answered": r.answered, "counts": dict(r.counts)} for r in state.rounds[:-1]]
     return {
         "answered": state.current.answered,
-        "counts": dict(state.current.counts),
-        "earlier": [{"answered": r.answered, "counts": dict(r.counts)} for r in state.rounds[:-1]],
+        "counts": None if audience in ("turnout", "sealed") else dict(state.current.counts),
+        "earlier": [] if audience == "turnout" else earlier,
     }
 
 
