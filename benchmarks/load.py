@@ -1,7 +1,7 @@
 """Many WebSocket connections of one load: what is sent on them when, and what came on them when.
 
-The loop itself is in C, see load.c; it is compiled the first time, with the system's `cc`. A loop in Python takes all
-of a core at about 20,000 votes a second from a thousand people who watch, and would be what is measured.
+The loop itself is in C, see load.c; it is compiled the first time, with the system's `cc`. A load that costs as much as
+the server would be what is measured.
 """
 
 from __future__ import annotations

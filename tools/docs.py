@@ -18,7 +18,7 @@ from typing import Any
 import click
 import msgspec
 
-from tools import reliability
+from tools import benchmarks, reliability
 from tools.sample_room import ADA, sample
 from wslive.activities import BUILT_IN
 from wslive.activities.chat.model import OWN_LINES
@@ -174,6 +174,9 @@ TABLES: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "attacks": reliability.attacks,
     "attacks on others": reliability.attacks_on_others,
     "machines": reliability.machines,
+    "benchmarks": benchmarks.results,
+    "benchmark notes": benchmarks.notes,
+    "benchmark machines": benchmarks.machines,
 }
 
 _BLOCK = re.compile(r"(<!-- from the code: ([\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
