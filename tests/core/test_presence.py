@@ -6,6 +6,7 @@ def test_a_first_connection_is_news_and_a_second_is_not() -> None:
     assert presence.arrive("p_1")
     assert not presence.arrive("p_1")
     assert presence.here == ["p_1"]
+    assert presence.count == 1
 
 
 def test_somebody_with_two_connections_is_here_until_both_are_gone() -> None:
@@ -17,6 +18,7 @@ def test_somebody_with_two_connections_is_here_until_both_are_gone() -> None:
     presence.depart("p_1", now_s=1000.0)
     assert presence.expire(1000.0 + AWAY_AFTER_S) == ["p_1"]
     assert presence.here == []
+    assert presence.count == 0
 
 
 def test_a_reload_is_neither_a_leave_nor_a_coming() -> None:
@@ -24,6 +26,7 @@ def test_a_reload_is_neither_a_leave_nor_a_coming() -> None:
     presence.arrive("p_1")
     presence.depart("p_1", now_s=10.0)
     assert presence.here == ["p_1"]
+    assert presence.count == 1
     assert not presence.arrive("p_1")
     assert presence.expire(1000.0) == []
 
@@ -55,12 +58,14 @@ def test_the_next_expiry_is_that_of_whoever_went_first() -> None:
     assert presence.next_expiry_s == 15.0
     assert presence.expire(16.0) == ["p_1", "p_2"]
     assert presence.here == ["p_3"]
+    assert presence.count == 1
 
 
 def test_the_end_of_a_connection_that_never_came_changes_nothing() -> None:
     presence = Presence()
     presence.depart("p_1", now_s=0.0)
     assert presence.here == []
+    assert presence.count == 0
     assert presence.next_expiry_s is None
 
 
@@ -75,4 +80,5 @@ def test_whoever_is_taken_out_is_gone_at_once_and_never_leaves() -> None:
     assert presence.remove("p_3") is False
     presence.depart("p_1", now_s=1.0)
     assert presence.here == []
+    assert presence.count == 0
     assert presence.expire(1000.0) == []

@@ -54,6 +54,11 @@ class Presence:
         return min(self._gone_at.values()) + self.away_after_s if self._gone_at else None
 
     @property
+    def count(self) -> int:
+        """How many `here` would list; asked once a welcome, so it must not cost more the more there are."""
+        return len(self._connections) + len(self._gone_at)
+
+    @property
     def here(self) -> list[str]:
         """Everybody who has not left: connected, or gone for a moment."""
         return [*self._connections, *self._gone_at]

@@ -300,9 +300,9 @@ class Fanout:
             member.outbox.post(frames[told])
 
     def _presence_for(self, room: Room, who: Who, *, with_notices: bool) -> messages.Presence:
-        here = self.presence.here
         if not self._may_know_names(room, who):
-            return messages.Presence(len(here))
+            return messages.Presence(self.presence.count)
+        here = self.presence.here
         arrivals = self.arrivals.now(self._loop.time()) if who.role is HOST else None
         notices = []
         if with_notices and len(self._notices) <= _MAX_NOTICES:

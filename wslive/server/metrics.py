@@ -113,6 +113,6 @@ class _Now(Collector):
         for name, help, value in (
             ("connections", "Open connections.", len(self._context.connections)),
             ("rooms", "Rooms in memory.", len(live)),
-            ("people", "People connected, of all rooms.", sum(len(room.fanout.presence.here) for room in live)),
+            ("people", "People connected, of all rooms.", sum(room.fanout.presence.count for room in live)),
         ):
             yield GaugeMetricFamily(f"wslive_{name}", help, value)

@@ -303,7 +303,7 @@ class Node:
 
 
 def _is_occupied(live: LiveRoom) -> bool:
-    return bool(live.fanout.members or live.fanout.presence.here)
+    return bool(live.fanout.members or live.fanout.presence.count)
 
 
 def _out_of_reach(what: str, error: LogError) -> TemporarilyUnavailable:
