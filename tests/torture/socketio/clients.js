@@ -27,6 +27,8 @@ async function ask(socket, ...question) {
   }
 }
 
+let received = 0;
+
 class Guest {
   spells = [];
   returns = [];
@@ -38,7 +40,10 @@ class Guest {
       if (this.spells.length) this.returns.push(this.socket.recovered);
       if (!this.socket.recovered) this.spells.push([]);
     });
-    this.socket.on("line", (n) => this.spells.at(-1).push(n));
+    this.socket.on("line", (n) => {
+      this.spells.at(-1).push(n);
+      received += 1;
+    });
   }
 
   cut() {
@@ -79,7 +84,11 @@ async function main() {
   }
   clearInterval(talk);
   await Promise.all([...asked, ...guests.map((guest) => connected(guest.socket))]);
-  await sleep(3_000); // what is on its way may come: nothing tells when there is no more
+  // What is on its way may come: nothing tells when there is no more, so wait until nothing has come for a while.
+  for (let before = -1; before !== received; ) {
+    before = received;
+    await sleep(5_000);
+  }
   const { voters } = await ask(speaker, "tally");
   const seen = guests.map(({ spells, returns }) => ({ spells, returns }));
   process.stdout.write(JSON.stringify({ acked, voters, seen }) + "\n", () => process.exit(0));
