@@ -63,3 +63,23 @@ def test_the_end_is_looked_for_without_reading_a_row(store: Path):
             check_end(db, "room-1", EVENTS - 1)
         query = "SELECT count(*) FROM events INDEXED BY sqlite_autoindex_events_2 WHERE room = 'room-1'"
         assert "COVERING INDEX" in str(db.execute(f"EXPLAIN QUERY PLAN {query}").fetchall())
+
+
+async def read_all(store: Path) -> None:
+    log = await SqliteLog.open(store)
+    try:
+        await log.rooms()
+        await log.read("room-1", 0, 1000)
+    finally:
+        await log.close()
+
+
+@pytest.mark.parametrize("text", [b"CREATE TABLE events", b"room-1"])
+async def test_a_text_that_is_none_any_more_is_damage_and_no_traceback(store: Path, text: bytes):
+    replace(store, text, b"\xbe" + text[1:])
+    with pytest.raises(StoreCorrupt):
+        await read_all(store)
+
+
+def replace(store: Path, before: bytes, after: bytes) -> None:
+    store.write_bytes(store.read_bytes().replace(before, after))

@@ -18,14 +18,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.audit.stores import ROOM, stored
 from tests.end_to_end.servers import ServeProcess, fails
+from tests.small_room import SmallRoom, person
 from tests.torture.figures import Figures, Form
 from tests.torture.store_attacks import CHAT, Hall, held, shown, tally
 from wslive.audit.store import verify
 from wslive.client.connection import Connection, Status
 from wslive.client.http import fetch
-from wslive.core.errors import NotConnected, StoreCorrupt
+from wslive.core.errors import LogError, NotConnected, StoreCorrupt
 from wslive.core.events import Position
+from wslive.eventlog.sqlite import SqliteLog
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -251,6 +254,50 @@ async def test_pages_that_the_disk_spoiled_are_told_and_nobody_is_shown_a_wrong_
         stores=attempts,
         pages=pages,
         shown_wrong=0,
+        **outcomes,
+    )
+
+
+async def test_no_spoiled_bytes_make_a_log_shorter_or_different(tmp_path: Path, form: Form, figures: Figures):
+    chance, attempts = random.Random(form.seed), form.choose(200, 5_000)
+    small = SmallRoom()
+    people = [person(f"p_{number}") for number in range(20)]
+    for who in people:
+        small.join(who.actor, f"Person {who.actor}")
+    poll = small.poll("quick", "merge", "heap")
+    for _ in range(400):
+        if chance.random() < 0.1:
+            small.send(chance.choice(people), "say", 2, text=f"line {'.' * chance.randrange(300)}")
+        else:
+            small.vote(chance.choice(people), poll, chance.choice(["o1", "o2", "o3"]))
+    sound = (await stored(small, tmp_path / "sound.db")).read_bytes()
+    outcomes = {"refused": 0, "exact": 0}
+    for number in range(attempts):
+        store = tmp_path / str(number) / "wslive.db"
+        store.parent.mkdir()
+        spoiled = bytearray(sound)
+        place, size = chance.randrange(len(sound) - 64), chance.choice([1, 4, 64])
+        spoiled[place : place + size] = chance.randbytes(size)
+        store.write_bytes(spoiled)
+        try:
+            log = await SqliteLog.open(store)
+            try:
+                found = await log.read(ROOM, 0, 1_000) if await log.rooms() else []
+            finally:
+                await log.close()
+        except LogError:
+            outcomes["refused"] += 1
+        else:
+            # Without its room a store has nothing to show to anybody.
+            assert found in (small.log, []), f"{size} bytes at {place}: {len(found)} events of {len(small.log)}"
+            outcomes["exact" if found else "refused"] += 1
+        shutil.rmtree(store.parent)
+    figures(
+        row=8,
+        attack="1 to 64 spoiled bytes anywhere in a store, at its engine",
+        holds="The log is read exactly as it was written, or it is refused.",
+        stores=attempts,
+        read_wrong=0,
         **outcomes,
     )
 

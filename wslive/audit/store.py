@@ -116,7 +116,7 @@ def look_into(
                 return found
         # In use, or left by a server that was killed: not even then is the write-ahead log moved into the store.
         return _read(store, "mode=ro", look, in_one_state)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         raise StoreCorrupt(f"The store {store} cannot be read ({error}). Restore it from a backup.") from None
 
 

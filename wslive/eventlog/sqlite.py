@@ -81,7 +81,7 @@ class SqliteLog:
         store = Store(path)
         try:
             return cls(store)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             store.release()
             raise store.error(error) from None
 
@@ -227,7 +227,7 @@ class SqliteLog:
     def _read_one(self, work: Work[Any]) -> Outcome:
         try:
             return Outcome(work(self._reading))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             return Outcome(error=self._store.error(error))
         except Exception as error:
             return Outcome(error=error)

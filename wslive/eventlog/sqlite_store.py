@@ -133,9 +133,9 @@ class Store:
             os.close(self._lock)
             self._lock = None
 
-    def error(self, error: sqlite3.Error) -> LogError:
-        """What to tell people about an error of SQLite."""
-        if _primary_code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    def error(self, error: sqlite3.Error | UnicodeDecodeError) -> LogError:
+        """What to tell people about an error of SQLite, or of bytes in its file that are no text."""
+        if _is_damage(error):
             return StoreCorrupt(
                 f"The store {self.path} is damaged ({error}). Restore it from a backup, or choose another one with "
                 "--store. It was left as it is."
@@ -157,7 +157,7 @@ class Store:
                     raise _on_network(self.path, "this one", "no shared memory")
                 if not tables:
                     db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.error(error) from None
 
     def _check_version(self, db: sqlite3.Connection, tables: set[str]) -> None:
@@ -276,6 +276,10 @@ else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _primary_code(error: sqlite3.Error) -> int:
+def _is_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    # A damaged text, or a damaged schema that SQLite's own message quotes.
+    if isinstance(error, UnicodeDecodeError) or "Could not decode to UTF-8" in str(error):
+        return True
     # The higher bytes say which I/O failed. Errors that the module raises by itself have no code.
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
