@@ -64,7 +64,8 @@ def notes() -> Iterator[tuple[str, ...]]:
             f'`make bench ARGS="{report["name"]}"`',
             row["note"] or "—",
             str(report["settings"]["repeats"]),
-            f"{disturbed} of {len(runs)}",
+            # Starting a process is over before there is anything to read.
+            f"{disturbed} of {len(runs)}" if any(run["server_share"] for run in runs) else "not told",
         )
 
 
