@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.server.conftest import OpenHall
 from tests.server.faulty_log import FaultyLog
 from tests.server.hall import CHAT, UNHURRIED, Hall, Person, counts, lines, open_poll
 from wslive.activities import activities
-from wslive.core.errors import InDoubt, NotAppended, StoreUnwritable
+from wslive.core.errors import InDoubt, NotAppended, Refused, StoreUnwritable
 from wslive.core.room import COMMANDS
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
@@ -462,3 +463,19 @@ async def test_a_connection_may_send_and_leave_at_any_moment(open_hall: OpenHall
             rude.socket.transport.abort()
     end = await host.done(CHAT, "say", {"text": "the end"})
     assert lines(await host.at(end))[-1] == "the end"
+
+
+async def test_refusals_do_not_hold_what_was_at_hand_when_they_were_made(open_hall: OpenHall):
+    # Not isinstance: it asks proxies whose object is gone.
+    of_others = [thing for thing in gc.get_objects() if issubclass(type(thing), Refused)]
+    hall = await open_hall(line_rate=Rate(per_s=0.001, burst=1))
+    ada = await hall.join()
+    for _ in range(5):
+        await ada.ask(CHAT, "say", {"text": "Hello"})  # too fast, but for the first
+        await ada.ask(99, "cast_vote", {"round": 1, "options": []})
+        await ada.ask(0, "rename", {"name": 5})
+    assert (await ada.command(0, "no_such_command"))["type"] == "refused"
+    kept = [thing for thing in gc.get_objects() if issubclass(type(thing), Refused)]
+    kept = [refused for refused in kept if not any(refused is other for other in of_others)]
+    assert kept
+    assert [refused for refused in kept if refused.__traceback__ or refused.__context__] == []

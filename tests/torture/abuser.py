@@ -1,7 +1,7 @@
 """Clients that behave badly, as a process of their own: `python -m tests.torture.abuser KIND PORT CODE COUNT SECONDS`.
 
-Prints "begun" once they are connected, and at the end what became of each: the close code, "cut" (the connection ended
-without one), or "open" after so many seconds.
+It ends early when its standard input does. Prints "begun" once all are connected, and at the end what became of each:
+the close code, "cut" (the connection ended without one), or "open" after so many seconds.
 """
 
 from __future__ import annotations
@@ -196,10 +196,15 @@ class Client:
         return None
 
     def became(self) -> str:
-        """How the server has ended it, or "open"; one that never reads looks now."""
-        while self.end is None and select.select([self.raw.sock], [], [], 0)[0]:
+        """How the server has ended it, or "open"; one that never reads looks now, until nothing comes any more."""
+        while not self.reads and self.end is None and select.select([self.raw.sock], [], [], 1)[0]:
             self._read()
         return self.end or "open"
+
+
+def _told_to_end() -> bool:
+    """Whether whoever started this wants it to end early."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
 def main(kind: Kind, port: int, code: str, count: int, seconds: float) -> dict[str, object]:
@@ -207,7 +212,7 @@ def main(kind: Kind, port: int, code: str, count: int, seconds: float) -> dict[s
     clients = [Client(kind, port, code) for _ in range(count)]
     print("begun", flush=True)  # noqa: T201
     ends_s = time.monotonic() + seconds
-    while time.monotonic() < ends_s and not all(client.end for client in clients):
+    while time.monotonic() < ends_s and not all(client.end for client in clients) and not _told_to_end():
         for client in clients:
             if client.end is None:
                 client.turn()

@@ -260,7 +260,7 @@ class Connection:
                 raise NotAllowed
             live.rates.check(who.actor, who.role, command.kind, time.monotonic())
         except Refused as refused:
-            objection = refused
+            objection = refused.as_answer()
 
         live.task.submit(who, command, partial(self._answer, command.ref), objection)
 

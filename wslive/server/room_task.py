@@ -304,7 +304,7 @@ class RoomTask:
                 written, erased = write(room, command, who, at_ms)
                 self._erasing += erased
             except Refused as refused:
-                outcomes.append(refused)
+                outcomes.append(refused.as_answer())
                 refused_here[key] = refused
                 continue
             except Exception as error:
