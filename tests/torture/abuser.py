@@ -20,6 +20,8 @@ from tests.websocket.raw import Opcode, RawSocket, frame, handshake
 HEADERS = {"Sec-WebSocket-Protocol": "wslive.v1"}
 READS_BYTES = 16 * 1024
 SLICE_S = 0.01
+LOOKS_S = 5.0
+"""How long those that never read look at last how they ended: a flood may be answered for hours."""
 
 Sends = Iterator[bytes]
 """What a client sends next, each time it gets its turn; b"" is a pause, the end is silence."""
@@ -195,11 +197,14 @@ class Client:
                 return at + len(self.came) - len(came)
         return None
 
-    def became(self) -> str:
+    def became(self, until_s: float) -> str:
         """How the server has ended it, or "open"; one that never reads looks now, until nothing comes any more."""
-        while not self.reads and self.end is None and select.select([self.raw.sock], [], [], 1)[0]:
+        while not self.reads and self.end is None and time.monotonic() < until_s and self._comes():
             self._read()
         return self.end or "open"
+
+    def _comes(self) -> bool:
+        return bool(select.select([self.raw.sock], [], [], 1)[0])
 
 
 def _told_to_end() -> bool:
@@ -218,7 +223,8 @@ def main(kind: Kind, port: int, code: str, count: int, seconds: float) -> dict[s
                 client.turn()
         if not any(client.left for client in clients):
             time.sleep(SLICE_S)
-    became = Counter(client.became() for client in clients)
+    until_s = time.monotonic() + LOOKS_S
+    became = Counter(client.became(until_s) for client in clients)
     for client in clients:
         client.raw.sock.close()
     return {"became": became, "sent_bytes": sum(client.sent_bytes for client in clients)}

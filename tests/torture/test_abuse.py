@@ -107,12 +107,7 @@ def attack(
 
 
 def test_who_behaves_badly_costs_little_and_is_let_go(form: Form, figures: Figures, tmp_path: Path):
-    quick = {
-        "floods with pings",
-        "floods with votes",
-        "floods with pings and never reads",
-        "begins a body and says no more",
-    }
+    quick = {"floods with votes", "floods with pings"}
     with ExitStack() as stack:
         target = stack.enter_context(Target(tmp_path, has_limits=True))
         hall = stack.enter_context(closing(Hall(target)))
