@@ -33,7 +33,7 @@ pair back into the exception at the other end.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 
 class WsliveError(Exception):
@@ -58,11 +58,6 @@ class Refused(WsliveError):
         self.message = message or self.sentence
         self.retry_after_s = retry_after_s
         super().__init__(self.message)
-
-    def as_answer(self) -> Self:
-        """The same as a plain value: once it was raised it holds the frames it came from, and all that they hold."""
-        self.__cause__ = self.__context__ = None
-        return self.with_traceback(None)
 
 
 class RoomUnavailable(Refused):

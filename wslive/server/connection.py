@@ -36,6 +36,7 @@ from wslive.server.identity import Person, Place
 from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom
 from wslive.server.outbox import WayOut
+from wslive.server.refusals import as_answer
 from wslive.server.rfc6455 import text_frame
 from wslive.server.room_task import Outcome
 from wslive.server.settings import ServerSettings
@@ -260,7 +261,7 @@ class Connection:
                 raise NotAllowed
             live.rates.check(who.actor, who.role, command.kind, time.monotonic())
         except Refused as refused:
-            objection = refused.as_answer()
+            objection = as_answer(refused)
 
         live.task.submit(who, command, partial(self._answer, command.ref), objection)
 

@@ -20,6 +20,12 @@ Key = tuple[str, str]
 """(actor, ref)"""
 
 
+def as_answer(refused: Refused) -> Refused:
+    """A refusal as a plain value: one that was raised holds the frames it came from, and all that they hold."""
+    refused.__cause__ = refused.__context__ = None
+    return refused.with_traceback(None)
+
+
 class ToldRefusals:
     """What was refused lately in one room."""
 

@@ -36,7 +36,7 @@ from wslive.core.writing import filed_under, write
 from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.server.box_keys import BoxKeys, RoomKeys
 from wslive.server.meter import SILENT
-from wslive.server.refusals import ToldRefusals
+from wslive.server.refusals import ToldRefusals, as_answer
 
 logger = logging.getLogger("wslive.room")
 
@@ -304,7 +304,7 @@ class RoomTask:
                 written, erased = write(room, command, who, at_ms)
                 self._erasing += erased
             except Refused as refused:
-                outcomes.append(refused.as_answer())
+                outcomes.append(as_answer(refused))
                 refused_here[key] = refused
                 continue
             except Exception as error:
