@@ -181,6 +181,8 @@ def test_a_restarted_kernel_loses_nothing_and_the_phone_does_not_notice(lab: Lab
     phone_page = new_page(viewport=(360, 740), hosts=[PUBLIC])
     phone = joined(phone_page, shown_link(host))
     vote(phone, "quick")
+    # On a machine that stalls for ten seconds a page connects anew, and rightly: what counts is what the restart does.
+    before = len(new_page.watch(phone_page).websockets)
     host.restart_kernel()
     vote(phone, "heap")
     host.wait_for_chart(1, [0, 0, 1])
@@ -188,7 +190,7 @@ def test_a_restarted_kernel_loses_nothing_and_the_phone_does_not_notice(lab: Lab
     host.run_all()
     assert "Resumed: " in host.text(0)
     host.wait_for_chart(1, [0, 0, 1])
-    assert len(new_page.watch(phone_page).websockets) == 1
+    assert len(new_page.watch(phone_page).websockets) == before
 
 
 def test_a_restarted_server_is_told_from_a_lost_kernel_and_everybody_comes_back(
