@@ -23,7 +23,7 @@ from bisect import bisect_left
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Response
+from playwright.sync_api import Browser, Page
 from playwright.sync_api import TimeoutError as NeverDrawn
 
 from tests.end_to_end.browser import running_chromium
@@ -162,13 +162,23 @@ def measure_eight(lab: Lab, browser: Browser, title: str, cells: list[str]) -> l
     def count(payload: Any) -> None:
         received[0] += len(payload)
 
-    def ours(answer: Response) -> None:
-        # JupyterLab's own pages are no part of this.
-        if "/wslive/" in answer.url:
-            received[0] += int(answer.headers.get("content-length", 0))
+    # What came over the wire: compressed, and nothing where the browser had it already.
+    ours: set[str] = set()
+    wire = page.context.new_cdp_session(page)
 
+    def begun(event: dict[str, Any]) -> None:
+        # JupyterLab's own pages are no part of this.
+        if "/wslive/" in event["request"]["url"]:
+            ours.add(event["requestId"])
+
+    def finished(event: dict[str, Any]) -> None:
+        if event["requestId"] in ours:
+            received[0] += int(event["encodedDataLength"])
+
+    wire.send("Network.enable")
+    wire.on("Network.requestWillBeSent", begun)
+    wire.on("Network.loadingFinished", finished)
     page.on("websocket", lambda socket: socket.on("framereceived", count))
-    page.on("response", ours)
     lab.write_notebook(f"{title}.ipynb", cells)
     notebook = lab.open(page, f"{title}.ipynb")
     found = []
