@@ -20,7 +20,7 @@ from wslive.server.echo import EchoHandler
 from wslive.server.handshake import taken_over
 from wslive.server.network import take_port
 from wslive.server.rfc6455 import TOO_BIG, text_frame
-from wslive.server.settings import ServerSettings
+from wslive.server.settings import Rate, ServerSettings
 from wslive.server.websocket import WebSocket
 from wslive.wire.close_codes import CloseCode
 
@@ -66,7 +66,10 @@ class PlainEchoHandler(EchoHandler):
 
 async def main() -> None:
     """Serve until the other end of stdin is closed."""
-    server = Server(ServerSettings(port=0, max_frame_bytes=MOST_BYTES, max_outbox_bytes=MOST_BYTES), MemoryLog())
+    server = Server(
+        ServerSettings(port=0, receive_rate=Rate(1e12, 1e12), max_frame_bytes=MOST_BYTES, max_outbox_bytes=MOST_BYTES),
+        MemoryLog(),
+    )
     server.begin()
     sockets = take_port("127.0.0.1", 0)
     http = HTTPServer(Application([("/", PlainEchoHandler, {"context": server.context})]))
