@@ -12,13 +12,13 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.server.conftest import OpenHall
 from tests.server.faulty_log import FaultyLog
-from tests.server.hall import CHAT, UNHURRIED, Hall, Person, counts, lines, open_poll
+from tests.server.hall import CHAT, HANG_S, UNHURRIED, Hall, Person, counts, lines, open_poll
 from wslive.activities import activities
 from wslive.core.errors import InDoubt, NotAppended, Refused, StoreUnwritable
 from wslive.core.room import COMMANDS
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
-from wslive.server.connection import MAX_PAGE
+from wslive.server.connection import MAX_PAGE, Connection
 from wslive.server.settings import Rate
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.session import MAX_ERRORS
@@ -479,3 +479,21 @@ async def test_refusals_do_not_hold_what_was_at_hand_when_they_were_made(open_ha
     kept = [refused for refused in kept if not any(refused is other for other in of_others)]
     assert kept
     assert [refused for refused in kept if refused.__traceback__ or refused.__context__] == []
+
+
+async def test_a_connection_that_has_ended_does_not_wait_for_the_cyclic_collector(hall: Hall):
+    def held() -> int:
+        return sum(type(thing) is Connection for thing in gc.get_objects())
+
+    await hall.host()
+    gc.collect()
+    gc.disable()
+    try:
+        before = held()
+        ada = await hall.join()
+        await ada.leave()
+        async with asyncio.timeout(HANG_S):
+            while held() > before:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()

@@ -191,6 +191,9 @@ class Connection:
     def _leave(self) -> None:
         if self._live is not None and self._member is not None:
             self._live.fanout.remove(self._member)
+        # The member knows how to close this connection: left to the cyclic collector, which `wslive serve` calls next
+        # to never, a hall that comes and goes would cost more memory with everybody who has left.
+        self._live = self._member = None
 
     # ── joining ───────────────────────────────────────────────────────────────────────────────────────────────
 
