@@ -66,6 +66,35 @@ async def test_while_it_pauses_it_can_be_closed(line: Line):
     await line.until(lambda: line.lost == 1)
 
 
+async def test_that_the_other_side_has_ended_is_known_while_what_it_sent_is_unread(line: Line):
+    line.carrier.pause()
+    line.other.send(b"unread")
+    await turn()
+    assert not line.carrier.has_ended()
+    line.other.close()
+    async with asyncio.timeout(HANG_S):
+        while not line.carrier.has_ended():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    line.carrier.close()
+    await line.until(lambda: line.lost)
+    assert line.carrier.has_ended()
+
+
+async def test_where_the_system_does_not_tell_of_an_end_it_shows_when_all_has_been_read(
+    open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delattr("select.poll")
+    line = open_line()
+    line.carrier.pause()
+    line.other.send(b"unread")
+    line.other.close()
+    await turn()
+    assert not line.carrier.has_ended()
+    line.carrier.resume()
+    await line.until(lambda: line.lost)
+    assert line.heard == b"unread"
+
+
 async def test_it_finishes_when_everything_is_taken(line: Line):
     line.carrier.write(BIG)
     line.carrier.finish()

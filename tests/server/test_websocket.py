@@ -221,6 +221,41 @@ async def test_while_it_pauses_the_end_of_a_flood_changes_nothing(open_two: Open
             await asyncio.sleep(0.001)
 
 
+@pytest.mark.parametrize("goes", ["closes", "resets", "says no more"])
+async def test_who_floods_and_goes_is_let_go_at_once_and_what_is_unread_is_dropped(
+    open_two: OpenTwo, monkeypatch: pytest.MonkeyPatch, goes: str
+):
+    monkeypatch.setattr("wslive.server.websocket.LOOK_S", 0.01)
+    two = open_two(receive_rate=Rate(per_s=1e-3, burst=1))  # the next read would be in days
+    two.outbox.post(b"<unread>")
+    two.other.send(frame(TEXT, b"x"))
+    await turn()
+    assert two.heard == ["x"]
+    two.other.send(frame(TEXT, b"y") * 100)
+    if goes == "says no more":
+        two.other.shutdown(socket.SHUT_WR)
+    else:
+        if goes == "closes":
+            await two.read(8)
+        two.other.close()
+    await two.until_lost()
+    assert two.heard == ["x"]
+
+
+async def test_who_takes_no_pongs_is_stuck(two: Two):
+    assert two.outbox.stuck_since_s is None
+    while not two.ours.unsent_bytes:
+        two.other.send(frame(PING, b"?" * 125))
+        await turn()
+    assert two.outbox.stuck_since_s is not None
+    two.other.send(frame(PING, b"last"))
+    await turn()
+    while two.outbox.stuck_since_s is not None:
+        await two.read(1)
+        await turn()
+    assert two.ours.unsent_bytes == 0
+
+
 async def test_fragments_without_end_are_a_flood_too(open_two: OpenTwo):
     two = open_two(receive_rate=Rate(per_s=1, burst=50_000))
     flood = frame(TEXT, b"", is_final=False) + frame(0, b"", is_final=False) * 1000

@@ -128,7 +128,12 @@ KINDS = (
     Kind("floods with pings", OPEN, flood(PING * 200)),
     Kind("floods with pings and never reads", ("open", "cut", "4001"), flood(PING * 200), reads=False),
     Kind("floods with WebSocket pings", OPEN, flood(frame(Opcode.PING, b"*" * 125) * 100)),
-    Kind("floods with WebSocket pings and never reads", OPEN, flood(frame(Opcode.PING, b"*" * 125) * 100), reads=False),
+    Kind(
+        "floods with WebSocket pings and never reads",
+        ("open", "cut", "4001"),
+        flood(frame(Opcode.PING, b"*" * 125) * 100),
+        reads=False,
+    ),
     Kind("floods with WebSocket pongs", OPEN, flood(frame(Opcode.PONG, b"*" * 125) * 100)),
     Kind("floods with garbage", ("4507",), flood(frame(Opcode.TEXT, b"garbage") * 100)),
     Kind("floods with empty fragments", OPEN, flood(frame(0, is_final=False) * 500, first=BEGUN)),

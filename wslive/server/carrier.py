@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -34,6 +35,9 @@ READ_BYTES = 16 * 1024
 
 CHUNK_BYTES = 16 * 1024
 """A connection that takes this much within the limit for stuck ones is slow, but not stuck."""
+
+_ENDS = getattr(select, "POLLRDHUP", 0)
+"""The event of a half-closed connection. Linux alone has it; POLLHUP and POLLERR come unasked."""
 
 _HANDSHAKE_BYTES = 1024 * 1024
 """More than Tornado reads beyond a request."""
@@ -81,6 +85,13 @@ class Carrier(Protocol):
 
     def resume(self) -> None:
         """Read on."""
+        ...
+
+    def has_ended(self) -> bool:
+        """Whether the other side has, also where what it sent before is still unread.
+
+        False too where the system does not tell; then it shows when all of that has been read.
+        """
         ...
 
     async def ended(self) -> None:
@@ -171,6 +182,10 @@ class SocketCarrier:
         """See `Carrier`."""
         if not self._is_closed:
             self._loop.add_reader(self._socket, self._readable)
+
+    def has_ended(self) -> bool:
+        """See `Carrier`."""
+        return self._is_closed or _has_ended(self._socket)
 
     async def ended(self) -> None:
         """See `Carrier`: nobody has to."""
@@ -286,6 +301,10 @@ class StreamCarrier:
         """See `Carrier`."""
         self._may_read.set()
 
+    def has_ended(self) -> bool:
+        """See `Carrier`."""
+        return self._stream.closed() or _has_ended(self._stream.socket)
+
     async def ended(self) -> None:
         """See `Carrier`."""
         if self._reading is not None:
@@ -326,6 +345,15 @@ async def taken_from(stream: IOStream) -> Carrier:
     socket = stream.socket.dup()
     stream.close()
     return SocketCarrier(socket, early)
+
+
+def _has_ended(socket: Socket) -> bool:
+    """Whether the other side of a socket sends no more, whatever is unread."""
+    if not hasattr(select, "poll"):
+        return False  # Windows
+    poll = select.poll()
+    poll.register(socket, _ENDS)
+    return bool(poll.poll(0))
 
 
 def _watches_sockets() -> bool:

@@ -137,6 +137,10 @@ class Outbox:
             return
         data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
         gathered.clear()
+        self.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Send at once, before what has gathered: what the protocol itself says, which no limit counts."""
         self._carrier.write(data)
         if self.stuck_since_s is None and self._carrier.unsent_bytes:
             self.stuck_since_s = asyncio.get_running_loop().time()

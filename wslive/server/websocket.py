@@ -8,7 +8,8 @@ through the outbox; only the answers that the protocol itself asks for (pong, cl
     closing   a close frame was sent: nothing follows it, and what comes is dropped up to the other side's close frame
     deaf      the other side broke the rules: what comes has no meaning any more and is thrown away
 
-Whoever floods is read more slowly (see `throttle`), so nobody else's answers wait for it.
+Whoever floods is read more slowly (see `throttle`), so nobody else's answers wait for it. When it goes, what is unread
+is dropped: to work that off at such a pace would keep the connection for minutes.
 
 From the other side's close frame, from its end, or after `CLOSE_TIMEOUT_S`, the connection is no more.
 """
@@ -43,6 +44,9 @@ logger = logging.getLogger("wslive.websocket")
 
 CLOSE_TIMEOUT_S = 5.0
 """How long the other side may take to answer a close frame."""
+
+LOOK_S = 1.0
+"""How often it is looked whether somebody who is not read at the moment is still there."""
 
 _PING = control_frame(PING, b"")
 
@@ -165,7 +169,7 @@ class WebSocket:
             return False
         self._is_silent = True
         if not self._carrier.unsent_bytes:
-            self._carrier.write(_PING)
+            self._outbox.write(_PING)
         return True
 
     async def ended(self) -> None:
@@ -200,11 +204,18 @@ class WebSocket:
             loop = asyncio.get_running_loop()
             if pause_s := self._throttle.pause_s(len(data), messages + self._receiver.parts - parts, loop.time):
                 self._carrier.pause()
-                self._slow_down = loop.call_later(pause_s, self._read_on)
+                self._slow_down = loop.call_later(min(pause_s, LOOK_S), self._look, loop.time() + pause_s)
 
-    def _read_on(self) -> None:
+    def _look(self, goes_on_at_s: float) -> None:
+        """Read on when it is time to; until then look whether somebody is still there."""
         self._slow_down = None
-        if not self._is_held:
+        loop = asyncio.get_running_loop()
+        if self._carrier.has_ended():
+            self._state = State.DEAF
+            self._carrier.close()
+        elif (left_s := goes_on_at_s - loop.time()) > 0:
+            self._slow_down = loop.call_later(min(left_s, LOOK_S), self._look, goes_on_at_s)
+        elif not self._is_held:
             self._carrier.resume()
 
     def _taken(self) -> None:
@@ -233,7 +244,7 @@ class WebSocket:
         if self._carrier.unsent_bytes:
             self._owed_pong = payload  # somebody who only pings and never reads must not fill the memory
         else:
-            self._carrier.write(control_frame(PONG, payload))
+            self._outbox.write(control_frame(PONG, payload))
 
     def _answer_close(self, closing: Closing) -> None:
         """The other side closes, or answers our close frame: that was the last frame, and the connection ends."""
