@@ -219,6 +219,32 @@ def test_a_final_close_code_ends_it_with_the_reason_and_rejects_what_waits(
     assert page.evaluate("() => [live.status, live.reason]") == ["ended", "The host has ended this room."]
 
 
+def test_an_answer_to_what_nobody_waits_for_changes_nothing(
+    hall: Hall, follow: Callable[..., str], connect: Callable[..., Page]
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.hello()
+        stranger = messages.Refused("stranger", "poll_closed", "Not counted: closed.")
+        await peer.send(welcome(5), stranger, messages.Ack("stranger", 6), delta(5, 6, Set(("seen",), 6)))
+        await nothing_more(peer)
+
+    page = connect(follow(script))
+    until(page, "live.position?.offset === 6")
+    assert page.evaluate("() => [live.status, live.pending, live.refusals]") == ["live", [], {}]
+    # The queue by itself does not count on its caller having looked.
+    kept = page.evaluate(
+        """async (files) => {
+            const queue = new (await import(files + "wire.js")).Queue({ get: () => null, set() {}, remove() {} });
+            queue.add(3, "cast_vote", {});
+            queue.acked({ ref: "stranger", offset: 6 });
+            queue.refused({ ref: "stranger", code: "poll_closed", message: "Not counted: closed." });
+            return [queue.commands.map(({ activity, offset }) => [activity, offset ?? null]), queue.refusals];
+        }""",
+        f"{hall.url}/static/",
+    )
+    assert kept == [[[3, None]], {}]
+
+
 def test_a_refused_hello_ends_it_with_the_refusal(follow: Callable[..., str], connect: Callable[..., Page]) -> None:
     async def script(peer: Peer) -> None:
         hello = await peer.hello()

@@ -194,6 +194,7 @@ export class Queue {
 
   refused(message) {
     const command = this.find(message.ref);
+    if (!command) return;
     this.commands = this.commands.filter((c) => c !== command);
     this.refusals[command.activity] = { ...message, kind: command.kind, body: command.body };
     this.keep();
