@@ -2,6 +2,9 @@
 
 SHELL := /bin/bash
 
+# Several processes share the tests, each whole files in the order that tests/conftest.py gives them.
+SHARED := --dist loadfile --no-loadscope-reorder
+
 .PHONY: help setup demo check test torture bench docs clean
 
 help: ## this list
@@ -28,13 +31,13 @@ check: .venv/.test ## the quick checks: style, types, import contracts, all test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/pytest -n 2 --dist loadfile --ignore=tests/end_to_end --ignore=tests/torture
+	.venv/bin/pytest -n 2 $(SHARED) --ignore=tests/end_to_end --ignore=tests/torture
 
 test: .venv/.test ## the quick checks, then real servers, JupyterLab, Chromium, and attacks in short
 	@tools/browser.sh
 	@tools/node.sh
 	@$(MAKE) --no-print-directory check
-	.venv/bin/pytest -n 3 --dist loadfile tests/end_to_end tests/torture
+	.venv/bin/pytest -n 3 $(SHARED) tests/end_to_end tests/torture
 
 torture: .venv/.test ## attack a real server for hours; ARGS="-k kill" picks an attack, docs/reliability.md lists them
 	@tools/browser.sh
