@@ -93,16 +93,30 @@ export function openBridge(bridge) {
 
 // ── the replica ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+// Object.hasOwn is missing on phones from before 2022.
+const owns = Object.prototype.hasOwnProperty;
+
+// An own property, whatever it is called: an assignment would take "__proto__" for something else.
+const put = (target, key, value) =>
+  Object.defineProperty(target, key, { value, configurable: true, enumerable: true, writable: true });
+
 /** Apply operations to a view, in place. They are absolute: a second time changes nothing. */
 export function patch(view, ops) {
   for (const { op, path, key, value } of ops) {
+    if (op === "set" && !path.length) {
+      for (const name of Object.keys(view)) delete view[name];
+      for (const [name, part] of Object.entries(value)) put(view, name, part);
+      continue;
+    }
     let target = view;
     for (const name of op === "set" ? path.slice(0, -1) : path) {
-      if (target[name] === null || typeof target[name] !== "object") target[name] = {};
+      if (!owns.call(target, name) || !isObject(target[name])) put(target, name, {});
       target = target[name];
     }
     if (op === "remove") delete target[key];
-    else target[op === "set" ? path[path.length - 1] : key] = value;
+    else put(target, op === "set" ? path[path.length - 1] : key, value);
   }
   return view;
 }
