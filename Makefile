@@ -43,6 +43,7 @@ torture: .venv/.test ## attack a real server for hours; ARGS="-k kill" picks an 
 	@tools/browser.sh
 	@tools/node.sh
 	@tools/rivals.sh
+	@tools/atheris.sh
 	.venv/bin/pytest tests/torture --long $(ARGS)
 	.venv/bin/python -m tools.reliability
 
