@@ -54,10 +54,14 @@ def test_finding_plotly_js_does_not_import_plotly():
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0
 
 
-def test_small_files_are_not_compressed_for_nothing():
-    file = StaticFiles().get("client.js")
-    assert file is not None
-    assert file.gzipped is None
+def test_scripts_are_compressed_and_what_fits_into_a_packet_is_not():
+    files = StaticFiles()
+    script, icon = files.get("client.js"), files.get("icon.svg")
+    assert script is not None
+    assert icon is not None
+    assert script.gzipped is not None
+    assert len(script.gzipped) < len(script.body) / 2
+    assert icon.gzipped is None
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from wslive.activities.poll import chart
 from wslive.server.cells import cells
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_COMPRESS_FROM_BYTES = 64 * 1024
+_COMPRESS_FROM_BYTES = 1024
+"""What is smaller fits into one packet anyway."""
 
 
 class StaticFile(NamedTuple):
@@ -26,6 +27,7 @@ class StaticFile(NamedTuple):
 
     body: bytes
     gzipped: bytes | None
+    """None where that would save nothing."""
     content_type: str
     etag: str
     is_for_ever: bool
