@@ -242,6 +242,7 @@ def test_the_host_hides_lines_mutes_people_and_pauses_the_chat(hall: Hall, show:
     page.get_by_label("Who reads the chat").select_option("Only the host reads")
     ada.wait_for(lambda view: view["activities"]["2"]["settings"] == {"mode": "to_host", "paused": True})
     button(page, "Let people write").click()
+    ada.wait_for(lambda view: not view["activities"]["2"]["settings"]["paused"])
     ada.say("for the host")
     expect(page.locator(".wslive-line", has_text="for the host")).to_contain_text("only to you")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import socket
+import struct
+
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
@@ -75,3 +78,19 @@ async def test_a_refused_origin_takes_nobodys_turn(open_hall: OpenHall):
         assert (await turned_away(hall, "/ws", origin="http://elsewhere.example")).status_code == 403
     async with connect(f"ws{hall.server.url[4:]}/ws", proxy=None):
         pass
+
+
+@each_path
+async def test_who_goes_in_the_middle_of_a_handshake_leaves_no_mistake_in_the_log(
+    hall: Hall, path: str, caplog: pytest.LogCaptureFixture
+):
+    handshake = (
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{hall.server.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", hall.server.port)) as theirs:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # reset, not closed
+            theirs.sendall(handshake.encode())
+    async with connect(f"ws{hall.server.url[4:]}{path}", proxy=None):
+        assert caplog.records == []

@@ -58,6 +58,8 @@ class PlainEchoHandler(EchoHandler):
 
     async def open(self, *args: str, **kwargs: str) -> None:
         websocket = await taken_over(self, self._context, too_big=TOO_BIG)
+        if websocket is None:
+            return
         echo = PlainEcho(websocket)
         self._context.connected(echo)
         websocket.begin(self._context.keepalive, echo.received, partial(self._context.disconnected, echo))

@@ -321,6 +321,7 @@ ROUTES: dict[str, tuple[str, dict[str, dict[str, int]]]] = {
     "/ws": ("/ws", {"GET": {EVERYBODY: 400}}),  # no upgrade
     "/echo": ("/echo", {method: {EVERYBODY: 426} for method in METHODS}),
     "/health": ("/health", {"GET": ANY}),
+    "/ready": ("/ready", {"GET": ANY}),
     "/api/server": ("/api/server", {"GET": ANY}),
     "/api/rooms": ("/api/rooms", {"POST": {"the hosting token": 201}}),
     "/api/audience": ("/api/audience", {"POST": {"the hosting token": 200}}),

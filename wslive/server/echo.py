@@ -54,6 +54,8 @@ class EchoHandler(WebSocketHandler):
     async def open(self, *args: str, **kwargs: str) -> None:
         """The handshake is done."""
         websocket = await taken_over(self, self._context, too_big=CloseCode.FRAME_TOO_BIG)
+        if websocket is None:
+            return
         echo = Echo(websocket)
         self._context.connected(echo)
         websocket.begin(self._context.keepalive, echo.received, partial(self._context.disconnected, echo))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -66,8 +67,10 @@ def turn_away(handler: RequestHandler, status: int, sentence: str) -> None:
     handler.finish(sentence)
 
 
-async def taken_over(handler: WebSocketHandler, context: Context, *, too_big: int) -> WebSocket:
+async def taken_over(handler: WebSocketHandler, context: Context, *, too_big: int) -> WebSocket | None:
     """The WebSocket of a handler whose `open` was called; the handler hears nothing of it any more.
+
+    None where the connection is gone already: an `open` that raised would be a mistake of the server's in the log.
 
     Tornado's own loop, which reads frames once `open` has returned, then finds its stream closed and ends.
 
@@ -75,17 +78,18 @@ async def taken_over(handler: WebSocketHandler, context: Context, *, too_big: in
         handler: Anyone's, with its handshake done.
         context: The server's.
         too_big: The close code for messages beyond `max_frame_bytes`.
-
-    Raises:
-        StreamClosedError: The connection is gone.
     """
     handler.set_nodelay(True)
     assert handler.ws_connection is not None
     stream = handler.ws_connection.stream
     assert stream is not None
+    try:
+        carrier = await taken_from(stream)
+    except StreamClosedError:
+        return None
     settings = context.settings
     return WebSocket(
-        await taken_from(stream),
+        carrier,
         context.flusher,
         max_message_bytes=settings.max_frame_bytes,
         max_outbox_bytes=settings.max_outbox_bytes,

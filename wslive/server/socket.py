@@ -72,6 +72,8 @@ class SocketHandler(WebSocketHandler):
         """The handshake is done: the socket leaves Tornado, and this handler is not needed any more."""
         context = self._context
         websocket = await taken_over(self, context, too_big=CloseCode.FRAME_TOO_BIG)
+        if websocket is None:
+            return
         connection = Connection(
             context.door,
             websocket,
