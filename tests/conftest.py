@@ -52,7 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Playwright's synchronous interface keeps an event loop running in the main thread for as long as the
     browser lives, and no coroutine test could start its own beside it. Whole files are moved, since the tests of one
-    share what they start: several processes share the tests by files (`pytest -n 3`, as the Makefile has it), each of
+    share what they start: several processes share the tests by files (`pytest -n 2`, as the Makefile has it), each of
     them in this order.
     """
     with_browser = {item.path for item in items if "chromium" in getattr(item, "fixturenames", ())}
