@@ -11,7 +11,7 @@ from tests.end_to_end.browser import Pages, accessibility_violations, wait_for_c
 from tests.end_to_end.hall import CHAT, Hall
 from wslive.server.settings import Rate
 
-FIRST_VISIT_BYTES = 100_000
+FIRST_VISIT_BYTES = 50_000
 LONG = "Ein_sehr_langes_Wort_ohne_jede_Stelle_an_der_man_es_trennen_könnte_" * 2
 
 
@@ -97,7 +97,7 @@ def polls(hall: Hall) -> list[str]:
     return [id for id, activity in hall.host.view["activities"].items() if activity["kind"] == "poll"]
 
 
-def test_a_first_visit_on_a_phone_costs_no_more_than_a_hundred_kilobytes(hall: Hall, new_page: Pages) -> None:
+def test_a_first_visit_on_a_phone_costs_no_more_than_fifty_kilobytes(hall: Hall, new_page: Pages) -> None:
     page = new_page(viewport=(360, 740))
     seen: list[Response] = []
     page.on("response", lambda response: seen.append(response))
