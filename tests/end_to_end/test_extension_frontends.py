@@ -154,7 +154,7 @@ def test_notebook_7_in_a_second_tab_and_over_restarts_of_kernel_and_server(tmp_p
         host.run_all()
         vote(phone, "merge")
         host.wait_for_chart(1, [0, 1, 0])
-    # Notebook 7 went on asking while there was no server.
+    # Somebody on the page asked while there was no server; not established yet whether Notebook 7 or a script of ours.
     for _, watch in pages.opened:
         watch.errors[:] = [error for error in watch.errors if error != "Failed to fetch"]
 
