@@ -22,6 +22,7 @@ from tornado.web import HTTPError, RequestHandler, authenticated
 from wslive.core.errors import BadCommand, HostingNotAllowed, LoginNeeded, NotAllowed, TemporarilyUnavailable
 from wslive.core.roles import Level
 from wslive.server.access import Signer
+from wslive.server.access_log import Discreet
 from wslive.server.identity import Person
 
 logger = logging.getLogger("wslive.hub")
@@ -130,7 +131,7 @@ class HubIdentity:
         return {"cookie_secret": self._cookie_secret}
 
 
-class _LoginHandler(HubOAuthenticated, RequestHandler):  # type: ignore[misc]
+class _LoginHandler(HubOAuthenticated, Discreet):  # type: ignore[misc]
     """`/login`: by way of the hub back to where somebody wanted to go."""
 
     @authenticated

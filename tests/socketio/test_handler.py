@@ -43,6 +43,15 @@ async def test_a_handshake_says_how_to_go_on(hall: SocketIoHall):
     assert found["maxPayload"] < 64 * 1024
 
 
+async def test_a_body_that_cannot_be_read_is_refused_without_a_word_in_the_log(
+    hall: SocketIoHall, caplog: pytest.LogCaptureFixture
+):
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    response = await handshake(hall, method="POST", body="no part", headers=headers)
+    assert response.code == 400
+    assert caplog.text == ""
+
+
 async def test_a_handshake_sets_a_cookie_that_scripts_cannot_read(hall: SocketIoHall):
     found = cookie(await handshake(hall))
     assert kept_cookie(found.value) == found.value

@@ -95,7 +95,7 @@ class Target:
         assert self.process.stdin is not None
         self.process.stdin.close()
         assert self.process.wait(30) == 0
-        assert self.complaints == ""
+        assert self.complaints == "", self.complaints
         report = verify(self.store)
         assert report.is_sound, report
 

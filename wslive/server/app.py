@@ -19,6 +19,7 @@ from wslive.core.errors import Refused
 from wslive.eventlog.base import EventLog
 from wslive.server import api, health, http
 from wslive.server.access import Signer, signer
+from wslive.server.access_log import log_request
 from wslive.server.admission import Door
 from wslive.server.context import Context
 from wslive.server.echo import EchoHandler
@@ -224,7 +225,7 @@ class Server:
             websocket_ping_interval=self.settings.ping_interval_s,
             websocket_ping_timeout=self.settings.ping_interval_s,
             websocket_max_message_size=_MAX_MESSAGE_BYTES,
-            log_function=_log_request,
+            log_function=log_request,
             default_handler_class=http.NotFoundHandler,
             default_handler_args={"context": self._context},
         )
@@ -270,12 +271,3 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
 def _below(base_path: str, routes: list[Any]) -> list[Any]:
     """The routes below a path."""
     return [(re.escape(base_path) + path, *rest) for path, *rest in routes]
-
-
-def _log_request(handler: Any) -> None:
-    """One line a request, without its address: join codes stand in it, and a log has more readers than a room."""
-    status = handler.get_status()
-    # 503 is an answer, not a failure; `Context.sweep` says how many got it.
-    level = logging.WARNING if status >= 500 and status != 503 else logging.DEBUG
-    request = handler.request
-    logger.log(level, "%d %s %s %.1f ms", status, request.method, type(handler).__name__, 1e3 * request.request_time())

@@ -11,6 +11,7 @@ from functools import partial
 
 from tornado.websocket import WebSocketHandler
 
+from wslive.server.access_log import Discreet
 from wslive.server.context import Context
 from wslive.server.handshake import taken_over, turned_away
 from wslive.server.rfc6455 import text_frame
@@ -26,7 +27,7 @@ NO_UPGRADE = (
 )
 
 
-class EchoHandler(WebSocketHandler):
+class EchoHandler(Discreet, WebSocketHandler):
     """`/echo`."""
 
     def initialize(self, context: Context) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-import logging
 import time
 from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import urlsplit
 
 import segno
-from tornado.web import HTTPError, RequestHandler
 
 from wslive.core.errors import (
     BadCommand,
@@ -24,6 +22,7 @@ from wslive.core.errors import (
 )
 from wslive.core.roles import Role
 from wslive.server.access import READ
+from wslive.server.access_log import Discreet
 from wslive.server.context import Context
 from wslive.server.guesses import wait_s
 from wslive.server.handshake import STATUS
@@ -32,13 +31,11 @@ from wslive.server.origins import host_name, is_loopback, local_address, refusal
 from wslive.server.static import missing
 from wslive.wire.messages import Hello
 
-logger = logging.getLogger("wslive.http")
-
 # Plotly puts one empty style element into the page; this is the hash of its content.
 _PLOTLY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 
 
-class Handler(RequestHandler):
+class Handler(Discreet):
     """Host and Origin checks, headers and errors of all the others."""
 
     def initialize(self, context: Context) -> None:
@@ -84,11 +81,6 @@ class Handler(RequestHandler):
         """What Tornado found wrong itself: another method, a broken argument, a mistake of ours."""
         code = BadCommand.code if status_code < 500 else Refused.code
         self.fail(status_code, code, f"{status_code}: {self._reason}.")
-
-    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
-        """Tornado's own line holds the address, and in it the join code."""
-        if not isinstance(value, HTTPError):
-            logger.error("%s failed", type(self).__name__, exc_info=value)
 
     def refuse(self, refused: Refused) -> None:
         """Answer with a refusal."""

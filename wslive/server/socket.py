@@ -10,6 +10,7 @@ from tornado.websocket import WebSocketHandler
 
 from wslive.core.errors import InvalidToken, Refused
 from wslive.server.access import Claims
+from wslive.server.access_log import Discreet
 from wslive.server.connection import Connection
 from wslive.server.context import Context
 from wslive.server.handshake import STATUS, taken_over, turn_away, turned_away
@@ -18,7 +19,7 @@ from wslive.wire.close_codes import CloseCode
 from wslive.wire.messages import SUBPROTOCOL, TICKET_PREFIX
 
 
-class SocketHandler(WebSocketHandler):
+class SocketHandler(Discreet, WebSocketHandler):
     """`/ws`."""
 
     def initialize(self, context: Context, audience_only: bool) -> None:

@@ -17,6 +17,7 @@ from engineio.exceptions import EngineIOError
 from socketio import get_tornado_handler
 from tornado.web import RequestHandler
 
+from wslive.server.access_log import Discreet
 from wslive.server.context import Context
 from wslive.server.handshake import turn_away, turned_away
 from wslive.server.http import Handler
@@ -53,7 +54,7 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
     """The handler of `/socket.io/`, made for one server; `transports` are its open connections."""
     base: Any = get_tornado_handler(sio)
 
-    class EngineHandler(base):  # type: ignore[misc]
+    class EngineHandler(Discreet, base):  # type: ignore[misc]
         """Long-polling requests, and the WebSocket."""
 
         secret = ""
