@@ -189,8 +189,28 @@ async def test_a_retry_in_the_batch_that_closes_the_poll_joins_its_ack(task: Roo
         await reached()
         asked += [task.ask(HOST, command("r2", "close", POLL)), task.ask(ADA, vote("r1"))]
     assert (await asyncio.gather(*asked))[2] == first
+
+
+async def test_a_retry_after_the_poll_has_closed_gets_the_same_ack_and_after_a_restart_nobody_knows(
+    task: RoomTask, log: FaultyLog, open_task: OpenTask
+):
+    with log.held("append") as reached:  # one whose answer was found in the log, one that was stored as ever
+        doubted = task.ask(ADA, vote("r1"))
+        await reached()
+        log.fail("append", InDoubt("power"), but_do_it=True)
+    offsets = [await doubted, await task.ask(BOB, vote("r2"))]
+    await task.ask(HOST, command("r3", "close", POLL))
+    head = await task.look(lambda room: room.head)
+    assert [await task.ask(ADA, vote("r1")), await task.ask(BOB, vote("r2"))] == offsets
     with pytest.raises(SecretPollClosed):
-        await task.ask(ADA, vote("r1"))
+        await task.ask(ADA, vote("r2"))  # a ref belongs to a person
+    assert await task.look(lambda room: room.head) == head
+    await task.close()
+    again = await open_task()
+    for who, ref in ((ADA, "r1"), (BOB, "r2")):
+        with pytest.raises(SecretPollClosed):
+            await again.ask(who, vote(ref))
+    assert await again.look(tally) == {"o1": 2, "o2": 0}
 
 
 async def test_without_a_key_votes_come_back_until_there_is_one(

@@ -21,8 +21,8 @@ from wslive.core import writing
 from wslive.core.view import Keyed
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.fanout import Fanout
-from wslive.server.refusals import ToldRefusals
 from wslive.server.room_task import RoomTask
+from wslive.server.told import ToldAnswers
 
 
 def chosen() -> list[int]:
@@ -119,7 +119,7 @@ def lines_stay_until_the_room_is_folded_again(original: Any) -> Callable[..., An
         (Requests, "unanswered", nothing_is_sent_again),
         (Keyed, "after", removals_are_forgotten),
         (MemoryLog, "find", no_ref_is_known),
-        (ToldRefusals, "get", refusals_are_forgotten),
+        (ToldAnswers, "get", refusals_are_forgotten),
         (writing, "texts_of", a_text_is_left),
         (Chat, "person_erased", lines_stay_until_the_room_is_folded_again),
     ],

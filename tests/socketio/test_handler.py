@@ -12,9 +12,10 @@ from tornado.httpclient import HTTPResponse
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.server.hall import HANG_S
+from tests.server.hall import HANG_S, UNHURRIED
 from tests.socketio.client import Client
 from tests.socketio.conftest import OpenHall, SocketIoHall
+from wslive.server.settings import Rate
 from wslive.socketio.handler import MAX_PAYLOAD_BYTES, MAX_UNREAD, OTHER_VERSION, UNKNOWN_CONNECTION
 from wslive.socketio.identity import COOKIE, kept_cookie
 from wslive.wire.close_codes import CloseCode
@@ -146,6 +147,29 @@ async def test_a_flood_makes_its_sender_wait_and_fills_no_memory(open_hall: Open
         await client.socket.send("4x")
     assert transport.websocket.receive_queue.qsize() <= MAX_UNREAD
     assert (await client.ended())[0] is not None  # so much nonsense has an end
+
+
+async def test_who_floods_waits_and_loses_nothing(open_hall: OpenHall):
+    hall = await open_hall(receive_rate=Rate(per_s=20_000, burst=2_000), line_rate=UNHURRIED)
+    host, client = await hall.host(), await hall.guest()
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    for number in range(20):  # a message counts as 256 bytes more
+        await client.emit("message", f"line {number}")
+    await host.until(lambda view: len(view["activities"]["2"]["lines"]) == 20)
+    assert loop.time() - began_s > (20 * 256 - 2_000) / 20_000
+
+
+async def test_who_floods_by_requests_waits_too(open_hall: OpenHall):
+    hall = await open_hall(receive_rate=Rate(per_s=20_000, burst=2_000))
+    sid = opened(await handshake(hall))["sid"]
+    query = f"EIO=4&transport=polling&sid={sid}"
+    await handshake(hall, query, method="POST", body="40")
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    packets = "\x1e".join(['42["vote",0]'] * 20)
+    assert (await handshake(hall, query, method="POST", body=packets)).body == b"OK"
+    assert loop.time() - began_s > (20 * 256 - 2_000) / 20_000
 
 
 async def test_what_was_sent_right_before_the_end_is_carried_out(open_hall: OpenHall):

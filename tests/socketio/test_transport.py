@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from engineio.exceptions import EngineIOError
 
+from tests.server.hall import UNHURRIED
 from wslive.socketio.transport import Transport
 from wslive.wire.close_codes import CloseCode
 
@@ -61,7 +62,7 @@ def engine() -> Engine:
 
 @pytest.fixture
 def transport(engine: Engine) -> Transport:
-    return Transport(engine, "1", secret="s", cookie=None)
+    return Transport(engine, "1", secret="s", cookie=None, receive_rate=UNHURRIED)
 
 
 async def test_packets_are_sent_as_messages_in_order(transport: Transport, engine: Engine):

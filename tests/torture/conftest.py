@@ -5,6 +5,9 @@
     pytest tests/torture --nightly            what a night is long enough for
     WSLIVE_SEED=417 pytest tests/torture …    from this seed
 
+A long form that takes more than some minutes is in parts, which can be run one by one, each from a seed of its own:
+`--long -k "kill and part03"`. tools/reliability.py adds their figures up.
+
 A seed that failed once is kept beside its test, and run in the short form too.
 """
 
@@ -16,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.figures import Figures, Form
+from tests.torture.figures import Figures, Form, Part
 
 USUAL_SEED = 1
 LONGEST_S = 4 * 3600
@@ -39,6 +42,15 @@ def form_of(config: pytest.Config) -> Form:
 def pytest_configure(config: pytest.Config) -> None:
     """What only `make torture` has the programs for."""
     config.addinivalue_line("markers", "long_only: not in the short form")
+    config.addinivalue_line("markers", "parts(count): the long form is in so many; each test is given its `part`")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each part of a long form; the other forms are in one."""
+    mark = metafunc.definition.get_closest_marker("parts")
+    if mark is not None:
+        count = mark.args[0] if form_of(metafunc.config).is_long else 1
+        metafunc.parametrize("part", [Part(number, count) for number in range(1, count + 1)], ids=str)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -78,5 +90,8 @@ def figures(request: pytest.FixtureRequest, form: Form) -> Figures:
     """Takes down what the test has measured."""
     path = request.path.relative_to(request.config.rootpath).as_posix()
     return Figures(
-        form, f"{path}::{request.function.__name__}", lambda line: request.node.user_properties.append((FIGURES, line))
+        form,
+        f"{path}::{request.function.__name__}",
+        lambda line: request.node.user_properties.append((FIGURES, line)),
+        request.getfixturevalue("part") if "part" in request.fixturenames else Part(1, 1),
     )

@@ -6,7 +6,7 @@
                 kills=100, acked=214_032, lost=0, back_max_s=2.1)
 
 Each call writes build/torture/<row>-<attack>.json. `python -m tools.reliability` takes these into docs/figures/torture/
-and brings the page up to date.
+and brings the page up to date. A long form that is in parts writes a file for each; the page shows them as one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -49,17 +49,43 @@ class Form:
         return short
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of the parts that a long form is run in."""
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        """As it is picked with `-k`: as many digits for each, so that none is the beginning of another."""
+        return f"part{self.number:0{len(str(self.count))}}"
+
+    def share(self, total: int) -> range:
+        """What this part does of so many things; all parts together do each once."""
+        return range(total * (self.number - 1) // self.count, total * self.number // self.count)
+
+
 class Figures:
     """Takes down what one test measures."""
 
-    def __init__(self, form: Form, test: str, say: Callable[[str], None]) -> None:
+    def __init__(self, form: Form, test: str, say: Callable[[str], None], part: Part) -> None:
         """Be called by `test` (its path and name), and `say` each line of figures."""
         self._form = form
         self._test = test
         self._say = say
+        self._part = part
         self._began_s = time.monotonic()
 
-    def __call__(self, *, row: int, attack: str, holds: str, system: str = "wslive", **values: float | str) -> None:
+    def __call__(
+        self,
+        *,
+        row: int,
+        attack: str,
+        holds: str,
+        system: str = "wslive",
+        adds: Collection[str] = (),
+        **values: float | str,
+    ) -> None:
         """Take down figures.
 
         Args:
@@ -67,8 +93,10 @@ class Figures:
             attack: What is done, in a few words; one file of figures for each row, attack and system.
             holds: What must hold, as a sentence.
             system: What was attacked.
+            adds: Which of the values are added up over the parts of a long form; of the others the range is shown.
             values: What was measured; the names have their units at the end.
         """
+        assert values.keys() >= set(adds)
         record = {
             "row": row,
             "attack": attack,
@@ -83,10 +111,14 @@ class Figures:
             "values": values,
         }
         name = slug(f"{row} {attack}" + ("" if system == "wslive" else f" {system}"))
+        if self._part.count > 1:
+            record |= {"part": self._part.number, "parts": self._part.count, "adds": sorted(adds)}
+            name += f"-{self._part}-of-{self._part.count}"
         WRITTEN_TO.mkdir(parents=True, exist_ok=True)
         (WRITTEN_TO / f"{name}.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
         told = ", ".join(f"{name} {value}" for name, value in values.items())
-        self._say(f"row {row}, {attack}, {system}, {self._form.name} form, seed {self._form.seed}: {told}")
+        form = f"{self._form.name} form" + (f", {self._part} of {self._part.count}" if self._part.count > 1 else "")
+        self._say(f"row {row}, {attack}, {system}, {form}, seed {self._form.seed}: {told}")
 
 
 def slug(text: str) -> str:

@@ -1,12 +1,13 @@
 """Figures are kept as measured, and a short form never takes the place of a long one."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from tests.torture import figures as module
-from tests.torture.figures import Figures, Form
+from tests.torture.figures import Figures, Form, Part
 from tools import reliability
 
 
@@ -17,10 +18,13 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reliability, "KEPT", tmp_path / "kept")
 
 
-def measure(form: Form, **values: float) -> list[str]:
+WHOLE = Part(1, 1)
+
+
+def measure(form: Form, part: Part = WHOLE, adds: Collection[str] = (), **values: float) -> list[str]:
     said: list[str] = []
-    taker = Figures(form, "tests/torture/test_kill.py::test_kills", said.append)
-    taker(row=1, attack="kill -9", holds="Nothing acked is lost.", **values)
+    taker = Figures(form, "tests/torture/test_kill.py::test_kills", said.append, part)
+    taker(row=1, attack="kill -9", holds="Nothing acked is lost.", adds=adds, **values)
     return said
 
 
@@ -44,6 +48,35 @@ def test_a_shorter_form_does_not_take_the_place_of_a_longer_one():
     assert len([*reliability.taken()]) == 1
     _, row = reliability.attacks()
     assert row[3] == "kills 11"
+
+
+def test_the_parts_of_a_long_form_are_one_row():
+    measure(Form("short", 1), kills=3, people=20, back_s=1)
+    assert len([*reliability.taken()]) == 1
+    for number, seed in ((2, 8), (11, 9)):
+        (line,) = measure(Form("long", seed), Part(number, 12), ["kills"], kills=number, people=40, back_s=number / 2)
+        assert line.startswith(f"row 1, kill -9, wslive, long form, part{number:02} of 12, seed {seed}: kills {number}")
+        assert len([*reliability.taken()]) == 1
+    _, row = reliability.attacks()
+    assert row[3] == "kills 13, people 40, back s 1 to 5.5"
+    assert row[4].startswith("long, 2 of its 12 parts, 0 s, seeds 8, 9, ")
+    # Run again, a part takes its own place; cut into others, none of the old ones can be added to it.
+    measure(Form("long", 10), Part(11, 12), ["kills"], kills=20, people=40, back_s=1)
+    assert len([*reliability.taken()]) == 1
+    _, row = reliability.attacks()
+    assert row[3] == "kills 22, people 40, back s 1"
+    measure(Form("long", 11), Part(1, 2), ["kills"], kills=5, people=40, back_s=1)
+    measure(Form("short", 1), kills=3, people=20, back_s=1)
+    assert (module.WRITTEN_TO / "1-kill-9-part02-of-12.json").exists()
+    assert [path.name for path in reliability.taken()][-1] == "1-kill-9-part1-of-2.json"
+    _, row = reliability.attacks()
+    assert row[3] == "kills 5, people 40, back s 1"
+
+
+def test_all_parts_together_do_everything_once():
+    parts = [Part(number, 7) for number in range(1, 8)]
+    assert [n for part in parts for n in part.share(100)] == [*range(100)]
+    assert [str(part) for part in (*parts[:2], Part(1, 10))] == ["part1", "part2", "part01"]
 
 
 def test_a_form_chooses_its_size():

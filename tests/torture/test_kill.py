@@ -15,7 +15,7 @@ import pytest
 
 from tests.client.rooms import Soon
 from tests.end_to_end.servers import ServeProcess
-from tests.torture.figures import Figures, Form
+from tests.torture.figures import Figures, Form, Part
 from wslive.audit.store import verify
 from wslive.client.connection import Connection
 from wslive.core.roles import Role
@@ -60,20 +60,12 @@ class Killer:
         self.all_here.clear()
 
 
-PARTS = 5
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """The long form is five lectures of twenty kills, so that it can be run in pieces."""
-    name = metafunc.config.getoption("form")
-    metafunc.parametrize("part", range(PARTS) if name == "long" else [0], ids=lambda part: f"part{part + 1}")
-
-
+@pytest.mark.parts(10)
 async def test_after_kill_9_everybody_is_back_and_every_ack_is_in_the_log_once(
-    tmp_path: Path, form: Form, figures: Figures, part: int
+    tmp_path: Path, form: Form, figures: Figures, part: Part
 ):
-    kills, size, acked_between = form.choose((3, 20, 30), (100 // PARTS, 40, 1000), (10, 40, 1000))
-    chance = random.Random(form.seed + part)
+    kills, size, acked_between = form.choose((3, 20, 30), (len(part.share(100)), 40, 1000), (10, 40, 1000))
+    chance = random.Random(f"{form.seed}/{part}")
     ledger, store = tmp_path / "acks.jsonl", tmp_path / "wslive.db"
     killer = Killer(tmp_path, size)
     await killer.start()
@@ -143,10 +135,10 @@ async def test_after_kill_9_everybody_is_back_and_every_ack_is_in_the_log_once(
         await host.close()
         figures(
             row=1,
-            attack="kill -9 of the server while people vote and talk"
-            + (f", part {part + 1} of {PARTS}" if form.is_long else ""),
+            attack="kill -9 of the server while people vote and talk",
             holds="Every acked command is in the log exactly once at its offset; the tally equals an independent "
             "recount; everybody comes back by themselves.",
+            adds=("kills", "of_them_while_people_came_back", "acked", "acked_votes", "acked_lines"),
             people=size,
             kills=kills + hasty,
             of_them_while_people_came_back=hasty,

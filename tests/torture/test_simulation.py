@@ -7,8 +7,10 @@ import itertools
 import json
 import sys
 
+import pytest
+
 from tests.simulation.invariants import HOLDS
-from tests.torture.figures import Figures, Form
+from tests.torture.figures import Figures, Form, Part
 
 PROCESSES = 2
 
@@ -25,9 +27,11 @@ async def simulate(first: int, last: int) -> list[dict[str, object]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-async def test_in_thousands_of_simulated_lectures_everything_promised_holds(form: Form, figures: Figures):
-    count = form.choose(500, 10_000)
-    cuts = [form.seed + count * n // PROCESSES for n in range(PROCESSES + 1)]
+@pytest.mark.parts(10)
+async def test_in_thousands_of_simulated_lectures_everything_promised_holds(form: Form, figures: Figures, part: Part):
+    seeds = part.share(form.choose(500, 10_000))
+    count, first = len(seeds), form.seed + seeds.start
+    cuts = [first + count * n // PROCESSES for n in range(PROCESSES + 1)]
     told = await asyncio.gather(*(simulate(a, b - 1) for a, b in itertools.pairwise(cuts)))
     failed = [line for lines in told for line in lines[:-1]]
     assert not failed, f"seeds {[line['seed'] for line in failed]} fail; the first: {failed[0]}"
@@ -38,8 +42,9 @@ async def test_in_thousands_of_simulated_lectures_everything_promised_holds(form
         row=4,
         attack="simulated network, disk, clocks and kills",
         holds="After every seed: " + "; ".join(HOLDS) + ".",
+        adds=("violations", *done),
         seeds=count,
-        first_seed=form.seed,
+        first_seed=first,
         violations=len(failed),
         invariants=len(HOLDS),
         processes=PROCESSES,

@@ -36,10 +36,9 @@ from wslive.server.identity import Person, Place
 from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom
 from wslive.server.outbox import WayOut
-from wslive.server.refusals import as_answer
 from wslive.server.rfc6455 import text_frame
-from wslive.server.room_task import Outcome
 from wslive.server.settings import ServerSettings
+from wslive.server.told import Outcome, as_answer
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import encode

@@ -36,7 +36,7 @@ from wslive.core.writing import filed_under, write
 from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.server.box_keys import BoxKeys, RoomKeys
 from wslive.server.meter import SILENT
-from wslive.server.refusals import ToldRefusals, as_answer
+from wslive.server.told import Outcome, ToldAnswers, as_answer
 
 logger = logging.getLogger("wslive.room")
 
@@ -53,9 +53,6 @@ RETRY_AFTER_S = 1.0
 
 _READ_EVENTS = 2000
 _MISTAKE = "The server made a mistake with this and did not store it; its log says more."
-
-Outcome = int | Refused
-"""An offset, or why not."""
 
 Reply = Callable[[Outcome], None]
 Reader = Callable[[Room], None]
@@ -102,7 +99,7 @@ class RoomTask:
         self._retry_after_s = retry_after_s
         self._keys = RoomKeys(record.room, box_keys or BoxKeys(None))
         self._room = Room(record.epoch, registry)
-        self._told = ToldRefusals()
+        self._told = ToldAnswers()
         self._erasing: list[int] = []
         """Offsets whose bodies go with the batch that is being decided."""
         self._queue: list[_Pending] = []
@@ -240,7 +237,7 @@ class RoomTask:
             except _Broken as broken:
                 # This one would break whatever batch it is in, and it comes again: its sender waits for an answer.
                 logger.error("room %s: a command broke the rules", self.record.room, exc_info=broken.__cause__)
-                self._tell(batch.pop(broken.args[0]), Refused(_MISTAKE))
+                self._tell(batch.pop(broken.args[0]), Refused(_MISTAKE), filed)
                 await self._recover()
             except Exception as error:
                 self._complain("a batch was not stored", error)
@@ -249,7 +246,7 @@ class RoomTask:
             else:
                 await self._keys.tend(self._room)
                 for pending, outcome in zip(batch, outcomes, strict=True):
-                    self._tell(pending, outcome)
+                    self._tell(pending, outcome, filed)
                 answers = zip((p.command.kind for p in batch), outcomes, strict=True)
                 self.meter.answered(answers, time.perf_counter() - began_s)
                 return
@@ -266,7 +263,7 @@ class RoomTask:
                 continue
             await self._keys.tend(self._room)
             for pending in batch:
-                self._answer(pending, known.get((pending.who.actor, pending.command.ref), self._come_back()))
+                self._tell(pending, known.get((pending.who.actor, pending.command.ref), self._come_back()), filed)
             return
 
     def _filed(self, batch: list[_Pending]) -> _Filed:
@@ -370,11 +367,16 @@ class RoomTask:
                 return room
             await asyncio.sleep(0)  # a long log must not stop the other rooms
 
-    def _tell(self, pending: _Pending, outcome: Outcome) -> None:
-        """Give an answer, and remember it where it is final and the log does not."""
-        # Whoever found the door locked may knock again, by the same name.
-        if isinstance(outcome, Refused) and pending.command.kind not in SERVER_COMMANDS:
-            self._told.tell((pending.who.actor, pending.command.ref), outcome, time.monotonic())
+    def _tell(self, pending: _Pending, outcome: Outcome, filed: _Filed) -> None:
+        """Give an answer, and remember it where it is final and the log does not, or will not once a box is counted."""
+        key = (pending.who.actor, pending.command.ref)
+        if isinstance(outcome, int):
+            is_forgotten = filed.get(key, key) != key
+        else:
+            # Whoever found the door locked may knock again, by the same name.
+            is_forgotten = pending.command.kind not in SERVER_COMMANDS
+        if is_forgotten:
+            self._told.tell(key, outcome, time.monotonic())
         self._answer(pending, outcome)
 
     def _answer(self, pending: _Pending, outcome: Outcome) -> None:

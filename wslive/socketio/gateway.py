@@ -116,7 +116,14 @@ class Gateway:
     def _transport_began(self, id: str, handler: Any) -> None:
         # What a handshake without cookie was given as one is also the secret of its connection.
         network = self.context.neighbours.of(handler.request)
-        transport = Transport(self._engine, id, secret=handler.secret, cookie=handler.cookie, network=network)
+        transport = Transport(
+            self._engine,
+            id,
+            secret=handler.secret,
+            cookie=handler.cookie,
+            receive_rate=self.context.settings.receive_rate,
+            network=network,
+        )
         if handler.ws_connection is not None:
             transport.websocket = handler
         handler.transport = self.transports[id] = transport

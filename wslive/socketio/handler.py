@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,8 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
         transport: Transport | None = None
         """None also where a request is answered before `prepare`: one by a method that HTTP does not know."""
 
-        def prepare(self) -> None:
-            """Admit or refuse a request."""
+        async def prepare(self) -> None:
+            """Admit or refuse a request; who floods waits."""
             # The driver reads on however slowly what came is worked off; a full queue makes the sender wait.
             self.receive_queue: asyncio.Queue[str | bytes | None] = asyncio.Queue(MAX_UNREAD)
             engine_id = self.get_query_argument("sid", None)
@@ -94,6 +95,16 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
                 self.finish({"code": 1, "message": UNKNOWN_CONNECTION})
             else:
                 self._recognise()
+                if self.request.body:
+                    # Packets are told apart by one character.
+                    await self._slow_down(len(self.request.body), 1 + self.request.body.count(b"\x1e"))
+
+        async def _slow_down(self, size_bytes: int, messages: int) -> None:
+            """Let who floods wait, as every other client that does; what they send on waits with themselves."""
+            if self.transport is not None:
+                pause_s = self.transport.throttle.pause_s(size_bytes, messages, time.monotonic)
+                if pause_s:
+                    await asyncio.sleep(pause_s)
 
         def _recognise(self) -> None:
             self.cookie = kept_cookie(self.get_cookie(COOKIE))
@@ -138,6 +149,7 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
             elif isinstance(message, str) and message[:1] not in ENGINE_PACKETS:
                 self.close(CloseCode.PROTOCOL_ERROR, CloseCode.PROTOCOL_ERROR.sentence)
             else:
+                await self._slow_down(len(message), 1)
                 await self.receive_queue.put(message)
 
         def on_connection_close(self) -> None:

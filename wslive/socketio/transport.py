@@ -16,6 +16,8 @@ from engineio.exceptions import EngineIOError
 from engineio.packet import MESSAGE, Packet
 
 from wslive.server.neighbours import Neighbourhood
+from wslive.server.settings import Rate
+from wslive.server.throttle import Throttle
 from wslive.wire.close_codes import CloseCode
 
 FAREWELL_S = 1.0
@@ -31,17 +33,28 @@ class Transport:
         cookie: The secret of the cookie that it showed, with the handshake or later.
         sid: The Socket.IO id of the client that came in by it; None while none has.
         network: Where the client is.
+        throttle: How much it may send before it has to wait, by requests and the WebSocket together.
         websocket: The handler of its WebSocket, once it has one.
         on_drained: Called when everything sent has gone.
         on_bye: Says farewell to the client; None while nobody has come in.
     """
 
-    def __init__(self, engine: Any, id: str, *, secret: str, cookie: str | None, network: Neighbourhood = None) -> None:
+    def __init__(
+        self,
+        engine: Any,
+        id: str,
+        *,
+        secret: str,
+        cookie: str | None,
+        receive_rate: Rate,
+        network: Neighbourhood = None,
+    ) -> None:
         """Begin with a handshake."""
         self.id = id
         self.secret = secret
         self.cookie = cookie
         self.network = network
+        self.throttle = Throttle(receive_rate, time.monotonic())
         self.sid: str | None = None
         self.websocket: Any = None
         self.on_drained: Callable[[], None] = lambda: None

@@ -6,14 +6,14 @@ import weakref
 import pytest
 
 from wslive.core.errors import PollClosed, Refused, TooFast, refusal
-from wslive.server import refusals
-from wslive.server.refusals import KEPT_S, ToldRefusals
+from wslive.server import told as module
+from wslive.server.told import KEPT_S, ToldAnswers
 
 ADA = ("p_ada", "r1")
 
 
 def test_the_sender_of_a_refused_command_is_told_the_same_again():
-    told = ToldRefusals()
+    told = ToldAnswers()
     assert told.get(ADA) is None
     told.tell(ADA, PollClosed("The poll is closed already."), 0.0)
     again = told.get(ADA)
@@ -23,15 +23,22 @@ def test_the_sender_of_a_refused_command_is_told_the_same_again():
     assert told.get(("p_ada", "r2")) is None
 
 
+def test_an_ack_is_told_again_and_the_first_answer_stays():
+    told = ToldAnswers()
+    told.tell(ADA, 7, 0.0)
+    told.tell(ADA, PollClosed(), 1.0)
+    assert told.get(ADA) == 7
+
+
 def test_what_time_may_cure_is_not_final():
-    told = ToldRefusals()
+    told = ToldAnswers()
     told.tell(ADA, TooFast(retry_after_s=0.5), 0.0)
     assert told.get(ADA) is None
     assert len(told) == 0
 
 
 def test_they_are_kept_for_longer_than_a_silent_connection_lives_and_no_longer():
-    told = ToldRefusals()
+    told = ToldAnswers()
     told.tell(ADA, PollClosed(), 0.0)
     told.tell(("p_bob", "r1"), PollClosed(), KEPT_S)
     assert told.get(ADA) is not None
@@ -41,8 +48,8 @@ def test_they_are_kept_for_longer_than_a_silent_connection_lives_and_no_longer()
 
 
 def test_a_flood_drops_the_oldest(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(refusals, "MAX_KEPT", 10)
-    told = ToldRefusals()
+    monkeypatch.setattr(module, "MAX_KEPT", 10)
+    told = ToldAnswers()
     for number in range(25):
         told.tell(("p_eve", str(number)), PollClosed(), 0.0)
     assert len(told) == 10
@@ -62,7 +69,7 @@ def raised(state: State) -> Refused:
 
 
 def test_what_the_refusal_was_raised_in_is_not_held_on_to():
-    told, state = ToldRefusals(), State()
+    told, state = ToldAnswers(), State()
     told.tell(ADA, raised(state), 0.0)
     gone = weakref.ref(state)
     del state
