@@ -550,6 +550,19 @@ async def test_whoever_wants_to_begin_something_in_a_closed_room_is_refused(task
         await task.look(tally)
 
 
+async def test_whoever_was_about_to_begin_something_when_a_room_was_closed_is_refused(task: RoomTask, log: FaultyLog):
+    seen: list[str] = []
+    with log.held("append") as reached:
+        task.submit(ADA, vote("r1"), lambda outcome: seen.append("an ack"))
+        await reached()
+        task.read(lambda room: seen.append("welcomed"), lambda refused: seen.append(refused.code))
+        task.read(lambda room: seen.append("told"))
+        closing = asyncio.create_task(task.close())
+        await asyncio.sleep(0)
+    await closing
+    assert seen == ["an ack", "temporarily_unavailable", "told"]
+
+
 async def test_closing_ends_where_the_log_is_out_of_reach(log: FaultyLog, open_task: OpenTask):
     await log.create(RECORD)
     task = await open_task(log, retry_after_s=3600)

@@ -11,13 +11,17 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import pytest
+
 from tests.torture.abuser import KINDS, Kind
-from tests.torture.figures import Figures, Form
+from tests.torture.figures import Figures, Form, slug
 from tests.torture.target import ROOT, Seat, Target, Witness, percentile
 
 ABUSER = (sys.executable, "-m", "tests.torture.abuser")
 CHAT = 2
 HOLDS = "Each costs the server at most 1 MiB and ends as it has to. Nobody else waits; the server's log is empty."
+QUICK = {"floods with votes", "floods with pings"}
+"""What `make test` has the time for."""
 NEVER_READS = next(kind for kind in KINDS if kind.name == "never reads")
 LINES = [{"type": "command", "activity": CHAT, "kind": "say", "body": {"text": "*" * 400}}] * 100
 MOST_KIB = 1024
@@ -106,31 +110,29 @@ def attack(
     }
 
 
-def test_who_behaves_badly_costs_little_and_is_let_go(form: Form, figures: Figures, tmp_path: Path):
-    quick = {"floods with votes", "floods with pings"}
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, id=slug(kind.name), marks=() if kind.name in QUICK else pytest.mark.long_only)
+        for kind in KINDS
+        if kind is not NEVER_READS
+    ],
+)
+def test_who_behaves_badly_costs_little_and_is_let_go(kind: Kind, form: Form, figures: Figures, tmp_path: Path):
     with ExitStack() as stack:
         target = stack.enter_context(Target(tmp_path, has_limits=True))
         hall = stack.enter_context(closing(Hall(target)))
-        calm = [hall.go_on() for _ in range(form.choose(20, 200))]
-        for kind in KINDS:
-            if kind is NEVER_READS or (not form.is_long and kind.name not in quick):
-                continue
-            count = form.choose(5, 20) if kind.is_upgraded else form.choose(50, 200)
-            # A request has 10 s.
-            seconds = form.choose(4.0 if kind.is_upgraded else 12.0, 60.0)
-            found = attack(hall, kind, count, seconds, calm, hall.go_on)
-            figures(
-                row=5,
-                attack=f"clients: {kind.name}",
-                holds=HOLDS,
-                **found,
-            )
-            assert float(found["kib_each"]) <= MOST_KIB, kind.name
-            if form.is_long:
-                calm_ms = max(float(found["p99_ack_calm_ms"]), CALM_MS)
-                assert float(found["p99_ack_ms"]) <= 2 * calm_ms, (kind.name, found)
+        calm = [hall.go_on() for _ in range(form.choose(20, 60))]
+        count = form.choose(5, 20) if kind.is_upgraded else form.choose(50, 200)
+        # A request and a hello have 10 s.
+        found = attack(hall, kind, count, form.choose(4.0, 30.0), calm, hall.go_on)
         hall.close()
         target.end()
+    figures(row=5, attack=f"clients: {kind.name}", holds=HOLDS, **found)
+    assert float(found["kib_each"]) <= MOST_KIB
+    if form.is_long:
+        calm_ms = max(float(found["p99_ack_calm_ms"]), CALM_MS)
+        assert float(found["p99_ack_ms"]) <= 2 * calm_ms, found
 
 
 def test_who_never_reads_in_a_room_that_says_much_costs_little_and_is_let_go(

@@ -58,7 +58,6 @@ Reply = Callable[[Outcome], None]
 Reader = Callable[[Room], None]
 Refuse = Callable[[Refused], None]
 
-
 _Filed = dict[tuple[str, str], tuple[str, str]]
 """Under which actor and ref commands stand in the log, by those that they came with; empty: under the same."""
 
@@ -212,9 +211,12 @@ class RoomTask:
                 return
             self._is_quiet = True
             readers, self._readers = self._readers, []
-            for reader, _ in [*readers, (self.on_commit, None)]:
+            for reader, refuse in [*readers, (self.on_commit, None)]:
                 try:
-                    reader(self._room)
+                    if refuse is not None and self._closing.is_set():
+                        refuse(self._come_back())  # welcomed here, they would hear nothing any more
+                    else:
+                        reader(self._room)
                 except Exception:
                     logger.exception("a reader of room %s failed", self.record.room)
 
@@ -370,12 +372,9 @@ class RoomTask:
     def _tell(self, pending: _Pending, outcome: Outcome, filed: _Filed) -> None:
         """Give an answer, and remember it where it is final and the log does not, or will not once a box is counted."""
         key = (pending.who.actor, pending.command.ref)
-        if isinstance(outcome, int):
-            is_forgotten = filed.get(key, key) != key
-        else:
-            # Whoever found the door locked may knock again, by the same name.
-            is_forgotten = pending.command.kind not in SERVER_COMMANDS
-        if is_forgotten:
+        # Whoever found the door locked may knock again, by the same name.
+        is_final = isinstance(outcome, Refused) and pending.command.kind not in SERVER_COMMANDS
+        if is_final or (isinstance(outcome, int) and filed.get(key, key) != key):
             self._told.tell(key, outcome, time.monotonic())
         self._answer(pending, outcome)
 
