@@ -10,6 +10,7 @@ import hashlib
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from enum import IntEnum
 from typing import NamedTuple, Self
 
@@ -203,6 +204,14 @@ class RawSocket:
     def frames(self) -> list[Frame]:
         """All frames until the connection ends."""
         return list(iter(self.frame, None))
+
+    def rest(self) -> bytes:
+        """All that still comes, until the connection ends."""
+        with suppress(EOFError):
+            while True:
+                self._more()
+        came, self._came = self._came, b""
+        return came
 
     def _take(self, size: int) -> bytes:
         while len(self._came) < size:
