@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from benchmarks import connections, fanout, kernel, machine, opening, page, startup, votes
+from benchmarks import connections, fanout, growth, kernel, machine, opening, page, startup, votes
 from benchmarks.report import Row, Setup, as_json, table
 from benchmarks.server import UNHURRIED
 from wslive.cli import tuning
@@ -19,7 +19,7 @@ BENCHMARKS: dict[str, Callable[[Setup], list[Row]]] = {
     "single": fanout.single,
     "ack": votes.latency,
     "connections": connections.joined,
-    "growth": votes.growth,
+    "growth": growth.growth,
     "waiting": fanout.waiting,
     "million": fanout.million,
     "latency": fanout.latency,

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
@@ -33,6 +34,7 @@ from benchmarks.load import Load, Sent
 from benchmarks.people import Ack, Delta, Hall, Refused, Snapshot, decode, join_peer, new_ref
 from benchmarks.report import Meter, Repeated, Row, Run, Setup, percentile, repeat, shown, spread, undisturbed
 from benchmarks.server import UNHURRIED
+from benchmarks.servers import Started
 from wslive.cli import tuning
 
 TEXTS = ("quick", "merge", "heap", "bubble", "radix")
@@ -98,80 +100,59 @@ def latency(setup: Setup) -> list[Row]:
     return [row]
 
 
-WATCHERS = (10, 100, 1000, 5000)
-_VOTERS = 10
-_SLOW_PER_S, _FAST_PER_S = 1000.0, 5000.0
-
-
-def growth(setup: Setup) -> list[Row]:
-    """What a vote costs with more and more people watching, beyond what the frames cost.
-
-    The frames are as many at 1,000 votes a second as at 5,000; so the difference in CPU time is that of 4,000 votes.
-    The same ten people vote each time.
-    """
-    repeated = repeat(
-        setup,
-        {
-            f"{people} at {rate:g}/s": partial(measure, setup, people, rate, voters=_VOTERS)
-            for people in WATCHERS
-            for rate in (_SLOW_PER_S, _FAST_PER_S)
-        },
-    )
-    costs_us = []
-    for people in WATCHERS:
-        slow, fast = (repeated.median(f"{people} at {rate:g}/s", "server us/s") for rate in (_SLOW_PER_S, _FAST_PER_S))
-        costs_us.append((fast - slow) / (_FAST_PER_S - _SLOW_PER_S))
-    row = Row(
-        "growth",
-        "CPU µs of one more vote with 10, 100, 1,000, 5,000 watching: the most over that with 10",
-        [max(costs_us) / costs_us[0]],
-        must="≤ 1.5",
-        is_reached=max(costs_us) <= 1.5 * costs_us[0],
-        void=repeated.void,
-        load_share=max(run.load_share for runs in repeated.runs.values() for run in runs),
-        note="µs a vote: "
-        + ", ".join(f"{people:,}: {cost:.1f}" for people, cost in zip(WATCHERS, costs_us, strict=True)),
-        problems=[problem for runs in repeated.runs.values() for run in runs for problem in run.problems],
-        runs=repeated.runs,
-    )
-    return [row]
-
-
 # ── one run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def measure(setup: Setup, people: int, rate_per_s: float, voters: int | None = None) -> Run:
+def measure(setup: Setup, people: int, rate_per_s: float) -> Run:
     """One run: a server, a room, a poll, people who join, their votes, and the log's word on them."""
     with tempfile.TemporaryDirectory(prefix="wslive-bench-") as folder:
         store = Path(folder) / "votes.db"
         with servers.wslive(setup.server_core, store=store) as server:
             hall = Hall(server, people)
-            poll = hall.open_poll(TEXTS)
-            hall.ask(people, poll, "cast_vote", {"round": 1, "options": ["o1"]})
-            hall.settle()
-            votes = round(rate_per_s * setup.seconds)
-            refs = [new_ref() for _ in range(votes)]
-            senders = 1 + np.arange(votes) % (voters or people)
-            sent = Sent(
-                senders,
-                [
-                    b'{"type":"command","ref":"%s","activity":%d,"kind":"cast_vote","body":{"round":1,"options":["%s"]}}'
-                    % (ref.encode(), poll, OPTIONS[(n * 7 // (voters or people) + n) % len(OPTIONS)].encode())
-                    for n, ref in enumerate(refs)
-                ],
-                rate_per_s,
-            )
-            with Meter(setup, server.pid, hall.load) as meter:
-                hall.load.run(sent)
-                views = Views(hall.load)
-                hall.load.until(lambda: views.have_all(votes), "every vote is acked and every view shows it")
-            run = meter.run(_figures(views, sent, refs, meter, rate_per_s))
-            run.problems += [str(refused) for refused in views.refused[:3]]
-            acks = [(ref, offset) for _, ref, offset in views.acks]
-            shown_last = [_counts(hall.load.payloads[payload]) for payload in views.last]
+            poll = opened_poll(hall)
+            run, acks, shown_last = cast(setup, server, hall, poll, people, rate_per_s)
             hall.close()
         run.problems += audit(store, hall.room, poll, acks, shown_last)
     return run
+
+
+def opened_poll(hall: Hall) -> int:
+    """A poll in which one vote has been cast: what is done once only has been done."""
+    poll = hall.open_poll(TEXTS)
+    hall.ask(hall.people, poll, "cast_vote", {"round": 1, "options": ["o1"]})
+    return poll
+
+
+class Votes(NamedTuple):
+    """What came of votes: the run, the ref and the offset of each ack, and the counts that each person saw last."""
+
+    run: Run
+    acks: list[tuple[str, int]]
+    shown_last: list[dict[str, int]]
+
+
+def cast(setup: Setup, server: Started, hall: Hall, poll: int, voters: int, rate_per_s: float) -> Votes:
+    """Let the first `voters` of a hall vote in turn, at this rate."""
+    hall.settle()
+    votes = round(rate_per_s * setup.seconds)
+    refs = [new_ref() for _ in range(votes)]
+    sent = Sent(
+        1 + np.arange(votes) % voters,
+        [
+            b'{"type":"command","ref":"%s","activity":%d,"kind":"cast_vote","body":{"round":1,"options":["%s"]}}'
+            % (ref.encode(), poll, OPTIONS[(n * 7 // voters + n) % len(OPTIONS)].encode())
+            for n, ref in enumerate(refs)
+        ],
+        rate_per_s,
+    )
+    with Meter(setup, server.pid, hall.load) as meter:
+        hall.load.run(sent)
+        views = Views(hall.load)
+        hall.load.until(lambda: views.have_all(votes), "every vote is acked and every view shows it")
+    run = meter.run(_figures(views, sent, refs, meter, rate_per_s))
+    run.problems += [str(refused) for refused in views.refused[:3]]
+    shown_last = [_counts(hall.load.payloads[payload]) for payload in views.last]
+    return Votes(run, [(ref, offset) for _, ref, offset in views.acks], shown_last)
 
 
 def is_sustained(run: Run) -> bool:

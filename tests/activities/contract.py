@@ -96,6 +96,16 @@ class ActivityContract:
                     view = small.seen(who, id)
                     assert views.setdefault(group.name, view) == view
 
+    def test_who_is_not_told_apart_is_in_one_audience(self) -> None:
+        for opening in self.openings:
+            small, id = self.start(opening)
+            walk = Walk(self, small, id)
+            for _ in range(30):
+                walk.take(5)
+                if not room_view.tells_apart(small.room, str(id)):
+                    groups = [room_view.audience(small.room, str(id), who) for who in PEOPLE]
+                    assert groups == [groups[0]] * len(groups)
+
     # ── commands ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def test_an_unknown_command_is_refused(self) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.server.conftest import OpenHall, OpenLine
 from tests.server.faulty_log import FaultyLog
 from tests.server.hall import CHAT, UNHURRIED, Hall, Person, counts, lines, open_poll
+from tests.server.line import turn
 from tests.small_room import HOST, SmallRoom
 from wslive.activities.poll.model import Poll
 from wslive.core.errors import NotAppended
@@ -21,7 +22,8 @@ from wslive.core.roles import Role, Who
 from wslive.core.view import View
 from wslive.eventlog.memory import MemoryLog
 from wslive.server import network
-from wslive.server.fanout import Fanout, Member
+from wslive.server.fanout import Fanout
+from wslive.server.members import Member
 from wslive.server.settings import ServerSettings
 from wslive.wire.close_codes import CloseCode
 
@@ -216,6 +218,40 @@ async def test_a_tick_does_not_begin_before_the_last_one_is_sent(open_line: Open
     direct.small.send(HOST, "say", CHAT, text="and now there are so few that no slices are needed")
     direct.fanout.committed(direct.small.room)
     assert await direct.spans(last) == [(2, 3), (3, 4)]
+
+
+async def test_news_do_not_overtake_what_was_posted_in_the_same_turn(open_line: OpenLine):
+    direct = Direct(open_line)
+    await direct.tick()
+    await direct.spans(direct.members[0])
+    direct.members[0].outbox.post(b"<an ack>")
+    await direct.tick()
+    found = await direct.lines[0].read_until(b'"to":%d' % direct.small.room.head.offset)
+    assert found.index(b"<an ack>") < found.index(b'"delta"')
+    assert await direct.spans(direct.members[1]) == [(2, 3), (3, 4)]
+
+
+async def test_what_a_socket_does_not_take_of_a_frame_follows_when_it_can(open_line: OpenLine):
+    direct = Direct(open_line)
+    slow, line = direct.members[0], direct.lines[0]
+    sent = 0
+    while slow not in direct.fanout.members.behind:
+        direct.small.send(HOST, "say", CHAT, text="x" * 400)
+        direct.fanout.committed(direct.small.room)
+        await turn()
+        sent += 1
+    seen = direct.fanout.members.behind[slow]
+    assert sent > 3
+    reading = asyncio.ensure_future(direct.spans(slow))
+    while not reading.done():
+        if slow.outbox.is_clear:
+            direct.fanout.drained(slow)  # whoever owns the outbox does that
+        await asyncio.sleep(0)
+    spans = reading.result()
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
+    assert (seen, direct.small.room.head.offset) == spans[-1]
+    assert slow not in direct.fanout.members.behind
+    assert line.full == 0
 
 
 async def test_catching_up_does_not_overtake_a_slice_that_is_still_to_come(open_line: OpenLine):

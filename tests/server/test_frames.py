@@ -9,8 +9,11 @@ from tests.server.conftest import OpenHall
 from tests.server.hall import CHAT, UNHURRIED, Hall, Person, counts, open_poll
 from tests.small_room import HOST, LEDGER, VIEWER, SmallRoom, person
 from wslive.core import room_view
-from wslive.core.view import patch
+from wslive.core.roles import Role, Who
+from wslive.core.room import Room
+from wslive.core.view import Audience, patch
 from wslive.server.frames import DeltaFrames
+from wslive.server.members import Member, Members
 from wslive.wire.codec import decode_server
 from wslive.wire.messages import Delta
 
@@ -94,6 +97,109 @@ def test_a_frame_brings_every_reader_to_the_view_of_a_snapshot(who: Any, results
         delta = decode_server(payload(DeltaFrames(small.room, since).of(who)))
         assert isinstance(delta, Delta)
         assert patch(view, delta.ops) == room_view.snapshot(small.room, who)
+
+
+# ── who gets which ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Nowhere:
+    """The way out of a member whom nobody sends anything."""
+
+    is_clear = True
+    stuck_since_s = straight = None
+
+    def post(self, frame: bytes) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        raise NotImplementedError
+
+
+def joined(*readers: Who) -> Members:
+    """Members without connections."""
+    members = Members()
+    for who in readers:
+        members.add(Member(who, Nowhere(), lambda code: None))
+    return members
+
+
+def frames_by_reader(frames: DeltaFrames, members: Members) -> dict[Member, bytes]:
+    """What each member is sent; nobody twice."""
+    parcels, failed = frames.parcels(members)
+    assert not failed
+    given = [(member, frame) for frame, to in parcels.items() for member in to]
+    assert len(dict(given)) == len(given)
+    return dict(given)
+
+
+@pytest.mark.parametrize("results", ["live", "after_vote", "after_close", "host_only"])
+def test_everybody_is_given_the_frame_that_is_theirs(results: str, small: SmallRoom):
+    poll = open_small_poll(small, results=results)
+    members = joined(HOST, ADA, BOB, VIEWER, LEDGER, ADA, CLEO, VIEWER)
+    for act in (
+        lambda: small.send(ADA, "cast_vote", poll, round=1, options=["o1"]),
+        lambda: small.send(BOB, "say", CHAT, text="hello"),
+        lambda: small.send(HOST, "set_chat", CHAT, mode="to_host", paused=False),
+        lambda: small.send(BOB, "say", CHAT, text="for the host alone"),
+        lambda: small.send(HOST, "close", poll),
+        lambda: small.send(HOST, "reopen", poll),
+        lambda: small.send(CLEO, "cast_vote", poll, round=1, options=["o2"]),
+        lambda: small.send(HOST, "mute", person="p_ada", muted=True),
+        lambda: open_small_poll(small, results=results, secret=results == "after_close"),
+    ):
+        since = small.room.head.offset
+        act()
+        frames = DeltaFrames(small.room, since)
+        assert frames_by_reader(frames, members) == {member: frames.of(member.who) for member in members}
+
+
+def test_of_a_thousand_who_only_watch_one_is_looked_at(small: SmallRoom, monkeypatch: pytest.MonkeyPatch):
+    poll = open_small_poll(small)
+    members = joined(ADA, *(person(f"p_{i}") for i in range(1000)))
+    since = small.send(ADA, "cast_vote", poll, round=1, options=["o1"]) - 1
+    asked: list[str] = []
+    audience = room_view.audience
+
+    def counted(room: Room, part: str, who: Who) -> Audience:
+        asked.append(who.actor)
+        return audience(room, part, who)
+
+    monkeypatch.setattr(room_view, "audience", counted)
+    parcels, _ = DeltaFrames(small.room, since).parcels(members)
+    assert sorted(map(len, parcels.values())) == [1, 1000]
+    assert len(asked) == 2
+
+
+def test_who_is_behind_is_given_nothing(small: SmallRoom):
+    members = joined(ADA, BOB)
+    ada, bob = members
+    members.fall_behind(ada, small.room.head.offset)
+    since = small.send(ADA, "say", CHAT, text="hello") - 1
+    assert list(frames_by_reader(DeltaFrames(small.room, since), members)) == [bob]
+
+
+@pytest.mark.parametrize("broken", ["audience", "personal_changes"])
+def test_a_mistake_costs_those_it_concerns_their_frame_and_nobody_else(
+    broken: str, small: SmallRoom, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    members = joined(ADA, BOB, HOST)
+    ada, bob, host = members
+    since = small.send(ADA, "say", CHAT, text="hello") - 1
+    works = getattr(room_view, broken)
+
+    def breaks(*args: Any) -> Any:
+        if any(isinstance(arg, Who) and arg.role is Role.PARTICIPANT for arg in args):
+            raise ZeroDivisionError
+        return works(*args)
+
+    monkeypatch.setattr(room_view, broken, breaks)
+    parcels, failed = DeltaFrames(small.room, since).parcels(members)
+    given = {member for to in parcels.values() for member in to}
+    assert (set(failed), given) == (({ada, bob}, {host}) if broken == "audience" else ({ada}, {bob, host}))
+    assert "could not be made" in caplog.text
 
 
 # ── who is sent what, on raw frames ───────────────────────────────────────────────────────────────────────────────

@@ -125,6 +125,33 @@ async def test_the_count_begins_anew_when_everything_has_gone(open_line: OpenLin
     assert (line.drained, line.full) == (3, 0)
 
 
+async def test_the_straight_way_is_open_only_while_there_is_nothing_to_overtake(open_line: OpenLine):
+    line = open_line()
+    assert line.outbox.straight is not None
+    line.outbox.post(b"an ack")
+    assert line.outbox.straight is None
+    await turn()
+    assert line.outbox.straight is not None
+    assert line.outbox.straight(b" and news") == 9
+    assert await line.read(15) == b"an ack and news"
+    await line.jam()
+    assert line.outbox.straight is None
+    await line.read(len(BIG))
+    await line.until(lambda: line.drained)
+    assert line.outbox.straight is not None
+    line.outbox.close()
+    assert line.outbox.straight is None
+
+
+async def test_a_stream_of_tornados_has_no_straight_way(open_line: OpenLine):
+    line = open_line(kind="stream")
+    assert line.outbox.straight is None
+    line.outbox.post(b"hello")
+    await turn()
+    assert line.outbox.straight is None
+    assert await line.read(5) == b"hello"
+
+
 async def test_nothing_follows_what_was_posted_before_closing(line: Line):
     line.outbox.post(b"last words")
     line.outbox.close()

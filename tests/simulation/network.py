@@ -89,6 +89,7 @@ class Window:
 
     def __init__(self, transmit: Callable[[bytes], None], window_bytes: int, on_close: Callable[[], None]) -> None:
         self.unsent_bytes = 0
+        self.straight: Callable[[bytes], int] | None = None
         self.on_taken: Callable[[], None] = lambda: None
         self._transmit = transmit
         self._free_bytes = window_bytes

@@ -161,6 +161,13 @@ class Activity(ABC, Generic[StateT]):
     def audience(self, state: StateT, who: Who) -> Audience:
         """To which audience a reader belongs, and since when."""
 
+    def tells_apart(self, state: StateT) -> bool:
+        """Whether `audience` may tell two readers of one role and ledger apart just now.
+
+        Where it does not, each tick asks for one of them instead of for all.
+        """
+        return True
+
     @abstractmethod
     def view(self, state: StateT, audience: str, people: People, history: int = HISTORY_ENTRIES) -> View:
         """All that an audience may see, with at most the latest `history` entries of a long collection."""

@@ -16,6 +16,8 @@ import msgspec
 CHAIN_START = b"\0" * 32
 """The chain before the first event."""
 
+_encode = msgspec.json.Encoder().encode
+
 
 class Event(msgspec.Struct, frozen=True, gc=False):
     """One fact in a room's log.
@@ -91,7 +93,7 @@ def chain_hash(
 
     JSON separates the fields unambiguously: no actor or ref can be chosen so that two events hash alike.
     """
-    fields = msgspec.json.encode((offset, at_ms, actor, ref, activity, kind, version))
+    fields = _encode((offset, at_ms, actor, ref, activity, kind, version))
     return hashlib.sha256(before + fields + body_hash).digest()
 
 

@@ -59,6 +59,14 @@ def audience(room: Room, part: str, who: Who) -> Audience:
     return found if found.since >= id else Audience(found.name, id)
 
 
+def tells_apart(room: Room, part: str) -> bool:
+    """Whether two readers of one role, ledger or not, may belong to different audiences of a part just now."""
+    if part in (ROOM_PART, PEOPLE_PART):
+        return False
+    rules, state = room.activities[int(part)]
+    return rules.tells_apart(state)
+
+
 def path(part: str) -> tuple[str, ...]:
     """Where a part lies in the view."""
     return (part,) if part in (ROOM_PART, PEOPLE_PART) else ("activities", part)

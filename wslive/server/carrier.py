@@ -55,6 +55,11 @@ class Carrier(Protocol):
         """How much waits here (what the kernel holds is not counted)."""
         ...
 
+    @property
+    def straight(self) -> Callable[[bytes], int] | None:
+        """The system's own `send`, where there is one; for whoever knows that nothing waits here."""
+        ...
+
     def start(
         self, on_data: Callable[[bytes], None], on_taken: Callable[[], None], on_lost: Callable[[], None]
     ) -> None:
@@ -112,6 +117,7 @@ class SocketCarrier:
         "_on_taken",
         "_socket",
         "_unsent",
+        "straight",
         "unsent_bytes",
     )
 
@@ -125,6 +131,7 @@ class SocketCarrier:
         self._is_closed = self._is_finished = False
         self._on_data: OnData = _ignored
         self._on_taken = self._on_lost = _nothing
+        self.straight: Callable[[bytes], int] | None = socket.send
         self.unsent_bytes = 0
 
     def start(
@@ -170,6 +177,7 @@ class SocketCarrier:
         if self.unsent_bytes:
             self._loop.remove_writer(self._socket)
         self._unsent, self.unsent_bytes = None, 0
+        self.straight = None
         self._socket.close()
         self._loop.call_soon(self._lost)
 
@@ -256,6 +264,8 @@ class StreamCarrier:
         self._may_read = asyncio.Event()
         self._may_read.set()
         self._reading: asyncio.Task[None] | None = None
+        self.straight: Callable[[bytes], int] | None = None
+        """A stream has none: what it is given it may keep, and of TLS the bytes are not those of the socket."""
         self.unsent_bytes = 0
 
     def start(

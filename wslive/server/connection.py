@@ -30,9 +30,9 @@ from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.core.room_view import older
 from wslive.server.access import READ, Claims
 from wslive.server.admission import Door, check
-from wslive.server.fanout import Member
 from wslive.server.guesses import wait_s
 from wslive.server.identity import Person, Place
+from wslive.server.members import Member
 from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom
 from wslive.server.outbox import WayOut

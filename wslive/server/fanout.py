@@ -1,29 +1,32 @@
 """What the people of one room see: ticks, resumes and presence.
 
 All changes leave in one stream of ticks: the first change after quiet at once, under load one every
-`tick_interval_s`; `frames` makes what a tick sends. Every member stands at a position: the offset up to which it has
-been sent everything (or is about to be, where a tick is sent in slices). A member whose outbox is not clear is left
-where it stands; when the outbox drains, what it missed is computed from the state, exactly as for a resume. So at any
-time a member stands where the last tick ended, or further, or it is behind and its outbox will call.
+`tick_interval_s`; `frames` makes what a tick sends, and says who gets which frame. Every member has been sent all that
+the last tick brought, or is about to be (a tick to many is sent in slices). A member whose outbox is not clear when its
+turn comes is left behind; when the outbox drains, what it missed is computed from the state, exactly as for a resume.
+So at any time a member has seen what the last tick ended with, or more, or it is behind and its outbox will call.
+
+Between one `send` of a tick and the next lies what `_deliver` does, and that is all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 from wslive.core import room_view
 from wslive.core.events import Position
 from wslive.core.presence import Presence
-from wslive.core.roles import HOST, PARTICIPANT, Who
+from wslive.core.roles import HOST, PARTICIPANT, Role, Who
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.view import Op
 from wslive.server.arrivals import RecentArrivals
-from wslive.server.frames import DeltaFrames
+from wslive.server.frames import DeltaFrames, Parcels
+from wslive.server.members import Member, Members
 from wslive.server.meter import SILENT
-from wslive.server.outbox import WayOut
 from wslive.server.rfc6455 import text_frame
 from wslive.server.settings import ServerSettings
 from wslive.wire import messages
@@ -42,34 +45,12 @@ _MAX_NOTICES = 20
 """More comings and goings than this in one message are only counted: nobody reads them."""
 
 
-class Member:
-    """One joined connection."""
-
-    __slots__ = ("close", "missed_presence", "outbox", "position", "who")
-
-    def __init__(self, who: Who, outbox: WayOut, close: Callable[[CloseCode], None]) -> None:
-        """Before the welcome it stands nowhere."""
-        self.who = who
-        self.outbox = outbox
-        self.close = close
-        self.position = 0
-        self.missed_presence = False
-
-    def post(self, message: messages.ServerMessage) -> None:
-        """Send one message."""
-        self.outbox.post(text_frame(encode(message)))
-
-
-_Outgoing = Sequence[tuple[Member, bytes | None, CloseCode | None]]
-"""Whom to send a frame, or to close, or both in that order."""
-
-
 class Fanout:
     """The members of one room and what they are sent."""
 
     def __init__(self, settings: ServerSettings, read: Callable[[Callable[[Room], None]], None]) -> None:
         """Read the room's committed state through `read`."""
-        self.members: set[Member] = set()
+        self.members = Members()
         self.presence = Presence(settings.away_after_s)
         self.arrivals = RecentArrivals()
         self.meter = SILENT
@@ -85,6 +66,7 @@ class Fanout:
         """From the beginning of the last tick until its last slice was sent."""
         self._timer: asyncio.TimerHandle | None = None
         self._sending: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._presence_timer: asyncio.TimerHandle | None = None
         self._last_presence_s = float("-inf")
         self._notices: list[tuple[str, bool]] = []
@@ -102,7 +84,6 @@ class Fanout:
         if member.who.role is PARTICIPANT and self.presence.arrive(member.who.actor):
             self._notices.append((member.who.actor, True))
             self._presence_changed()
-        member.position = room.head.offset
         member.post(
             messages.Welcome(
                 mode=mode,
@@ -110,7 +91,7 @@ class Fanout:
                 room=code,
                 actor=member.who.actor,
                 role=member.who.role,
-                presence=self._presence_for(room, member.who, with_notices=False),
+                presence=self._presence_for(room, member.who.role, with_notices=False),
                 token=token,
                 ops=ops,
                 view=view,
@@ -122,10 +103,7 @@ class Fanout:
 
     def remove(self, member: Member) -> None:
         """Forget a connection; its person has not left yet."""
-        if member not in self.members:
-            return
-        self.members.remove(member)
-        if member.who.role is PARTICIPANT:
+        if self.members.remove(member) and member.who.role is PARTICIPANT:
             self.presence.depart(member.who.actor, self._loop.time())
 
     def _resume(
@@ -171,49 +149,75 @@ class Fanout:
         if not self.members:
             return
         self._last_tick_s = self._loop.time()
-        frames = DeltaFrames(room, since)
-        removed = {actor for actor, person in room.people.after(since) if person is not None and person.removed}
-        for actor in removed:
-            if self.presence.remove(actor):
-                self._presence_changed()
-        outgoing: list[tuple[Member, bytes | None, CloseCode | None]] = []
-        for member in self.members:
-            frame, code = None, None
-            if room.has_ended:
-                code = CloseCode.ROOM_ENDED
-            elif member.who.actor in removed:
-                code = CloseCode.REMOVED
-            if member.outbox.is_clear and member.position >= since:
-                try:
-                    frame = frames.of(member.who)
-                except Exception:
-                    logger.exception("a delta could not be made; its reader has to come back")
-                    code = code or CloseCode.STORE_TROUBLE
-                member.position = room.head.offset
-            if frame is not None or code is not None:
-                outgoing.append((member, frame, code))
-        if len(outgoing) <= self._settings.slice_size:
-            self._send(outgoing)
-            self._tick_took_s = self._loop.time() - self._last_tick_s
-        else:
-            self._sending = self._loop.create_task(self._send_sliced(outgoing))
+        parcels, failed = DeltaFrames(room, since).parcels(self.members)
+        closing = [(member, CloseCode.STORE_TROUBLE) for member in failed]
+        if room.has_ended:
+            closing = [(member, CloseCode.ROOM_ENDED) for member in self.members]
+        for actor, person in room.people.after(since):
+            if person is not None and person.removed:
+                closing += [(member, CloseCode.REMOVED) for member in self.members.of(actor)]
+                if self.presence.remove(actor):
+                    self._presence_changed()
+        self._sending = self._in_slices(self._send_tick(parcels, closing, since))
 
-    def _send(self, outgoing: _Outgoing) -> None:
-        for member, frame, code in outgoing:
-            if frame is not None:
-                member.outbox.post(frame)
-            if code is not None:
-                member.close(code)
-        if self.meter is not SILENT:
-            self.meter.ticked([frame for _, frame, _ in outgoing if frame is not None])
-
-    async def _send_sliced(self, outgoing: _Outgoing) -> None:
-        """Send in slices that yield: an ack must not wait until a thousand people have been served."""
-        size = self._settings.slice_size
-        for start in range(0, len(outgoing), size):
-            self._send(outgoing[start : start + size])
-            await asyncio.sleep(0)
+    def _send_tick(self, parcels: Parcels, closing: Sequence[tuple[Member, CloseCode]], since: int) -> Iterator[None]:
+        yield from self._send(parcels, partial(self.members.fall_behind, seen=since))
+        for number, (member, code) in enumerate(closing, 1):
+            member.close(code)
+            if not number % self._settings.slice_size:
+                yield
         self._tick_took_s = self._loop.time() - self._last_tick_s
+        if self.meter is not SILENT:
+            sizes = [(len(members), len(frame)) for frame, members in parcels.items()]
+            self.meter.ticked(sum(count for count, _ in sizes), sum(count * size for count, size in sizes))
+
+    def _in_slices(self, sending: Iterator[None]) -> asyncio.Task[None] | None:
+        """Let `sending` send, with a turn for others wherever it yields; None if it is done already.
+
+        An ack must not wait until a thousand people have been served.
+        """
+
+        async def go_on() -> None:
+            for _ in sending:
+                await asyncio.sleep(0)
+
+        # Without a task where one slice is all: most rooms are small.
+        return self._loop.create_task(go_on()) if any(True for _ in sending) else None
+
+    def _send(self, parcels: Parcels, left_out: Callable[[Member], None]) -> Iterator[None]:
+        """Send to each member its frame, and yield after each slice but the last."""
+        size = left = self._settings.slice_size
+        for frame, members in parcels.items():
+            start = 0
+            while start < len(members):
+                if not left:
+                    yield
+                    left = size
+                part = members[start : start + left]
+                self._deliver(frame, part, left_out)
+                start += len(part)
+                left -= len(part)
+
+    @staticmethod
+    def _deliver(frame: bytes, members: Iterable[Member], left_out: Callable[[Member], None]) -> None:
+        """Send one frame to many, straight to their sockets where nothing is before it.
+
+        Nothing is put on top of what a connection does not take: for that member `left_out` is called instead.
+        """
+        size = len(frame)
+        for member in members:
+            send = member.outbox.straight
+            if send is not None:
+                try:
+                    sent = send(frame)
+                except OSError:  # full, or gone: the outbox finds out
+                    sent = 0
+                if sent < size:
+                    member.outbox.post(frame[sent:])
+            elif member.outbox.is_clear:
+                member.outbox.post(frame)
+            else:
+                left_out(member)
 
     def _stand_at(self, room: Room) -> None:
         self._sent_to = room.head.offset
@@ -234,24 +238,24 @@ class Fanout:
     def _catch_up(self, room: Room, member: Member) -> None:
         if member not in self.members or not member.outbox.is_clear:
             return
-        # One that stands where the last tick ended gets the next one, and may still be waiting for its slice of this.
-        if member.position < self._sent_to:
+        if member in self.members.behind:
             try:
                 member.post(self._missed(room, member))
             except Exception:
                 logger.exception("what a reader missed could not be made; it has to come back")
                 member.close(CloseCode.STORE_TROUBLE)
                 return
-            member.position = room.head.offset
+            self.members.caught_up(member)
         if member.missed_presence:
             member.missed_presence = False
-            member.post(self._presence_for(room, member.who, with_notices=False))
+            member.post(self._presence_for(room, member.who.role, with_notices=False))
 
     def _missed(self, room: Room, member: Member) -> messages.Delta | messages.Snapshot:
-        ops = room_view.changes(room, member.who, member.position)
+        seen = self.members.behind[member]
+        ops = room_view.changes(room, member.who, seen)
         if len(ops) > self._settings.max_resume_ops:
             return messages.Snapshot(room.head.position, room_view.snapshot(room, member.who))
-        return messages.Delta(member.position, room.head.offset, room.head.position.chain, ops)
+        return messages.Delta(seen, room.head.offset, room.head.position.chain, ops)
 
     def close_stuck(self) -> None:
         """Close connections that have not taken what they are sent for too long; they may come back."""
@@ -281,29 +285,26 @@ class Fanout:
     def _send_presence(self, room: Room) -> None:
         self._presence_timer = None
         self._last_presence_s = self._loop.time()
-        self._send_presence_to(self.members, room, with_notices=True)
+        self._send_presence_to(Role, room, with_notices=True)
         self._notices = []
 
     def _tell_hosts(self, room: Room) -> None:
-        self._send_presence_to([member for member in self.members if member.who.role is HOST], room, with_notices=False)
+        self._send_presence_to([HOST], room, with_notices=False)
 
-    def _send_presence_to(self, members: Iterable[Member], room: Room, *, with_notices: bool) -> None:
+    def _send_presence_to(self, roles: Iterable[Role], room: Room, *, with_notices: bool) -> None:
         self._told_arrivals = self.arrivals.now(self._loop.time())
-        frames: dict[tuple[bool, bool], bytes] = {}
-        for member in members:
-            if not member.outbox.is_clear:
-                member.missed_presence = True
-                continue
-            told = self._may_know_names(room, member.who), member.who.role is HOST
-            if told not in frames:
-                frames[told] = text_frame(encode(self._presence_for(room, member.who, with_notices=with_notices)))
-            member.outbox.post(frames[told])
+        parcels: Parcels = {}
+        for role in roles:
+            frame = text_frame(encode(self._presence_for(room, role, with_notices=with_notices)))
+            to = [member for member in self.members if member.who.role is role]
+            parcels.setdefault(frame, []).extend(to)
+        self._telling = self._in_slices(self._send(parcels, _miss_presence))
 
-    def _presence_for(self, room: Room, who: Who, *, with_notices: bool) -> messages.Presence:
-        if not self._may_know_names(room, who):
+    def _presence_for(self, room: Room, role: Role, *, with_notices: bool) -> messages.Presence:
+        if not self._may_know_names(room, role):
             return messages.Presence(self.presence.count)
         here = self.presence.here
-        arrivals = self.arrivals.now(self._loop.time()) if who.role is HOST else None
+        arrivals = self.arrivals.now(self._loop.time()) if role is HOST else None
         notices = []
         if with_notices and len(self._notices) <= _MAX_NOTICES:
             for actor, came in self._notices:
@@ -313,5 +314,9 @@ class Fanout:
         return messages.Presence(len(here), here, notices, arrivals)
 
     @staticmethod
-    def _may_know_names(room: Room, who: Who) -> bool:
-        return who.role is HOST or room.people_count <= NAMES_SHOWN_UP_TO
+    def _may_know_names(room: Room, role: Role) -> bool:
+        return role is HOST or room.people_count <= NAMES_SHOWN_UP_TO
+
+
+def _miss_presence(member: Member) -> None:
+    member.missed_presence = True

@@ -26,8 +26,8 @@ class Meter:
     def failed(self, error: Exception) -> None:
         """The store did not take a batch, or could not be read."""
 
-    def ticked(self, frames: list[bytes]) -> None:
-        """A tick, or a slice of one, was sent."""
+    def ticked(self, frames: int, size_bytes: int) -> None:
+        """A tick is sent: so many frames, with so many bytes in all."""
 
     def welcomed(self, mode: str) -> None:
         """Somebody was let in; `mode` as in the welcome."""

@@ -6,6 +6,9 @@ take waits with the carrier; from then on the connection is behind, and no delta
 computed when everything has gone (see `fanout`). Acks and pages are queued always, for nobody could compute them again;
 a connection that lets more of them gather than the limit, or takes nothing for too long, is closed with a code that
 says: come back.
+
+Most of the time nothing waits and nothing has gathered. `straight` is the socket's own `send` then, and None otherwise,
+so a fan-out to a thousand people is a loop over a thousand system calls with hardly anything in between.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ from wslive.server.carrier import Carrier
 logger = logging.getLogger("wslive.outbox")
 
 
+Straight = Callable[[bytes], int]
+
+
 class WayOut(Protocol):
     """What a connection and the fan-out need of an outbox, whatever carries its frames."""
 
@@ -31,6 +37,14 @@ class WayOut(Protocol):
     @property
     def stuck_since_s(self) -> float | None:
         """Since when nothing was taken while something waits (loop time); None while nothing does."""
+        ...
+
+    @property
+    def straight(self) -> Straight | None:
+        """Sends what it is given at once and says how much of that was taken; the rest has to be posted.
+
+        None where something has gathered or waits, which is not to be overtaken; `post` is the only way then.
+        """
         ...
 
     def post(self, frame: bytes) -> None:
@@ -80,8 +94,10 @@ class Outbox:
         "_is_closed",
         "_max_bytes",
         "_on_top_bytes",
+        "_send",
         "on_drained",
         "on_full",
+        "straight",
         "stuck_since_s",
     )
 
@@ -96,6 +112,7 @@ class Outbox:
         self._carrier = carrier
         self._flusher = flusher
         self._max_bytes = max_bytes
+        self._send = carrier.straight
         self._gathered: list[bytes] = []
         self._on_top_bytes = 0
         self._is_closed = False
@@ -105,6 +122,8 @@ class Outbox:
         """Called once, in a later turn, when there is more than the limit on top; what is posted then is dropped."""
         self.stuck_since_s: float | None = None
         """When the socket last took bytes while some wait (loop time); None while none wait."""
+        self.straight = carrier.straight
+        """See `WayOut`."""
 
     def post(self, frame: bytes) -> None:
         """Send a frame at the end of this turn."""
@@ -113,11 +132,12 @@ class Outbox:
         if self._carrier.unsent_bytes:
             self._on_top_bytes += len(frame)
             if self._on_top_bytes > self._max_bytes:
-                self._is_closed = True
+                self._end()
                 asyncio.get_running_loop().call_soon(self.on_full)
                 return
         if not self._gathered:
             self._flusher.add(self)
+            self.straight = None
         self._gathered.append(frame)
 
     @property
@@ -137,22 +157,25 @@ class Outbox:
             return
         data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
         gathered.clear()
+        self.straight = self._send
         self.write(data)
 
     def write(self, data: bytes) -> None:
         """Send at once, before what has gathered: what the protocol itself says, which no limit counts."""
         self._carrier.write(data)
-        if self.stuck_since_s is None and self._carrier.unsent_bytes:
-            self.stuck_since_s = asyncio.get_running_loop().time()
+        if self._carrier.unsent_bytes:
+            self.straight = None
+            if self.stuck_since_s is None:
+                self.stuck_since_s = asyncio.get_running_loop().time()
 
     def close(self) -> None:
         """Send what has gathered, and drop what is posted from now on: nothing may follow a close frame."""
-        self._is_closed = True
+        self._end()
         self.flush()
 
     def abort(self) -> None:
         """Cut the connection: nobody waits for the other side any more."""
-        self._is_closed = True
+        self._end()
         self._carrier.close()
 
     def taken(self) -> None:
@@ -162,14 +185,20 @@ class Outbox:
             return
         self._on_top_bytes = 0
         self.stuck_since_s = None
+        if not self._gathered:
+            self.straight = self._send
         if not self._is_closed:
             self.on_drained()
 
     def lost(self) -> None:
         """The connection is no more."""
-        self._is_closed = True
+        self._end()
         self._gathered.clear()
         self.on_drained = self.on_full = _nothing
+
+    def _end(self) -> None:
+        self._is_closed = True
+        self._send = self.straight = None
 
 
 def _nothing() -> None:

@@ -15,7 +15,7 @@ from wslive.core.roles import Level
 from wslive.server.connection import Connection
 from wslive.server.context import Context
 from wslive.server.neighbours import Neighbourhood
-from wslive.server.outbox import WayOut
+from wslive.server.outbox import Straight, WayOut
 from wslive.server.rfc6455 import unframed
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
@@ -183,6 +183,10 @@ class _WayOut:
     @property
     def stuck_since_s(self) -> float | None:
         return self._outlet.stuck_since_s
+
+    @property
+    def straight(self) -> Straight | None:
+        return None
 
     def post(self, frame: bytes) -> None:
         if not self._is_closed:

@@ -235,6 +235,10 @@ class Chat(Activity[ChatState]):
             return Audience("host", state.opened_at)
         return Audience(_AUDIENCES[state.mode], state.mode_at)
 
+    def tells_apart(self, state: ChatState) -> bool:
+        """All of a role read the same."""
+        return False
+
     def view(self, state: ChatState, audience: str, people: People, history: int = HISTORY_ENTRIES) -> View:
         """The settings and the latest lines; `history` says where they begin and whether there are more."""
         latest: list[Line] = []

@@ -252,6 +252,10 @@ class Poll(Activity[PollState]):
             return Audience("results" if voted else "turnout", since)
         return Audience("turnout", state.status_at)
 
+    def tells_apart(self, state: PollState) -> bool:
+        """Where who has voted sees more than who has not."""
+        return state.results is _AFTER_VOTE and state.is_open
+
     def view(self, state: PollState, audience: str, people: People, history: int = HISTORY_ENTRIES) -> View:
         """The whole poll as one audience sees it."""
         view: View = {
