@@ -63,6 +63,7 @@ from wslive.core.text import MAX_TITLE_CHARS, clean, clean_name
 
 __all__ = ["NAMES_SHOWN_UP_TO", "ROOM", "Fact", "Registry", "Room", "Running", "apply", "count", "decide", "replay"]
 
+_SEALED = SEALED.kind
 _REF = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -212,24 +213,25 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None, author: 
         ValueError: The event does not follow the head; the log has a hole.
         StoreTooNew: A later version of wslive, or an activity that is not installed here, wrote the event.
     """
-    if event.offset != room.head.offset + 1:
-        raise ValueError(f"Event {event.offset} does not follow offset {room.head.offset}")
-    meta = Meta(event.offset, event.at_ms, event.actor)
-    if event.activity == ROOM:
+    offset, actor, activity = event.offset, event.actor, event.activity
+    if offset != room.head.offset + 1:
+        raise ValueError(f"Event {offset} does not follow offset {room.head.offset}")
+    meta = Meta(offset, event.at_ms, actor)
+    if activity == ROOM:
         decoded = body or spec_of(EVENTS_BY_KEY, event.kind, event.version).decode(event.body)
         _apply_room(room, decoded, meta)
-    elif event.kind == SEALED.kind:
+    elif event.kind == _SEALED:
         _apply_sealed(room, event, body or room.unsealed(event), author, meta)
     else:
-        rules, state = room.activities[event.activity]
+        rules, state = room.activities[activity]
         decoded = body or spec_of(rules.events_by_key, event.kind, event.version).decode(event.body)
         rules.apply(state, decoded, meta)
-        room.touched.touch(event.actor, True, event.offset)
-        if event.actor == SERVER_ACTOR:
-            room.note_counted(event.activity, meta.offset)
+        room.touched.touch(actor, True, offset)
+        if actor == SERVER_ACTOR:
+            room.note_counted(activity, offset)
         if rules.hidden:
-            room.note_box(event.activity)
-        if room.stage == event.activity and not rules.stageable(state):
+            room.note_box(activity)
+        if room.stage == activity and not rules.stageable(state):
             _set_stage(room, 0, meta)
     room.advance(event)
 
