@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from wslive.client.http import fetch_json
 
@@ -40,6 +40,8 @@ class ServeProcess:
     """One run of `python -m wslive serve …`."""
 
     TOKEN = "ht_of_the_tests"
+    running: ClassVar[set[ServeProcess]] = set()
+    """Those whose end nobody has waited for."""
 
     def __init__(self, root: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
         """Prepare a run; `root` keeps what the server leaves."""
@@ -60,6 +62,7 @@ class ServeProcess:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
+        self.running.add(self)
         assert self.process.stdout is not None
         async with asyncio.timeout(START_TIMEOUT_S):
             while not self.greeting or not self.greeting[-1].startswith(("Ctrl-C", "Own server")):
@@ -93,6 +96,7 @@ class ServeProcess:
         """What it says until its end."""
         async with asyncio.timeout(START_TIMEOUT_S):
             out, err = await self.process.communicate()
+        self.running.discard(self)
         return out.decode(), err.decode()
 
     async def open_room(self, title: str = "Sorting 101") -> dict[str, Any]:

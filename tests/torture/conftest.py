@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.servers import ServeProcess
 from tests.torture.figures import Figures, Form, Part
 
 USUAL_SEED = 1
@@ -95,3 +98,13 @@ def figures(request: pytest.FixtureRequest, form: Form) -> Figures:
         lambda line: request.node.user_properties.append((FIGURES, line)),
         request.getfixturevalue("part") if "part" in request.fixturenames else Part(1, 1),
     )
+
+
+@pytest.fixture(autouse=True)
+def no_server_is_left() -> Iterator[None]:
+    """End the servers of a test that failed, or was interrupted, in between: they are in sessions of their own."""
+    yield
+    while ServeProcess.running:
+        process = ServeProcess.running.pop().process
+        with suppress(ProcessLookupError):
+            process.kill()

@@ -106,13 +106,20 @@ def tally(store: Path, poll: int) -> dict[str, int]:
 async def shown(url: str, room: dict[str, Any], poll: int) -> dict[str, int] | str:
     """The tally that a new host is shown; where it is shown none, why not."""
     host = Connection(url, room["code"], role=Role.HOST, token=room["host_key"], rng=Soon())
+    opening = asyncio.create_task(host.open(5))
     try:
-        async with asyncio.timeout(5):
-            await host.open()
+        # A store that cannot be read is told at once, and the client would ask again and again.
+        while not opening.done() and host.last_error is None:  # noqa: ASYNC110 (nothing tells us)
+            await asyncio.sleep(0.01)
+        if not opening.done():
+            return type(host.last_error).__name__
+        await opening
         counts = host.replica.view["activities"][str(poll)]["tally"]["counts"]
         return {option: number for option, number in counts.items() if number}
-    except (TimeoutError, Refused, ClientError) as error:
+    except (Refused, ClientError) as error:
         return type(host.last_error or error).__name__
     finally:
+        opening.cancel()
+        await asyncio.wait({opening})
         with contextlib.suppress(Exception):
             await host.close()

@@ -21,7 +21,7 @@ import pytest
 from tests.audit.stores import ROOM, stored
 from tests.end_to_end.servers import ServeProcess, fails
 from tests.small_room import SmallRoom, person
-from tests.torture.figures import Figures, Form
+from tests.torture.figures import Figures, Form, Part
 from tests.torture.store_attacks import CHAT, Hall, held, shown, tally
 from wslive.audit.store import verify
 from wslive.client.connection import Connection, Status
@@ -206,10 +206,11 @@ async def test_a_store_that_cannot_be_written_or_is_of_another_version_is_refuse
     )
 
 
+@pytest.mark.parts(4)
 async def test_pages_that_the_disk_spoiled_are_told_and_nobody_is_shown_a_wrong_count(
-    tmp_path: Path, form: Form, figures: Figures
+    tmp_path: Path, form: Form, figures: Figures, part: Part
 ):
-    chance, attempts = random.Random(form.seed), form.choose(4, 100)
+    chance, attempts = random.Random(f"{form.seed}/{part}"), form.choose(4, len(part.share(100)))
     server = await ServeProcess(tmp_path, "--port", "0", "--store", "wslive.db").start()
     hall = await Hall.open(server.url, await server.open_room(), 5)
     await hall.act(chance, 400)
@@ -251,6 +252,7 @@ async def test_pages_that_the_disk_spoiled_are_told_and_nobody_is_shown_a_wrong_
         row=8,
         attack="64 spoiled bytes on a page of the store",
         holds="Whoever joins is shown exactly what was acked, or nothing, and then `wslive verify` names the damage.",
+        adds=("stores", "shown_wrong", *outcomes),
         stores=attempts,
         pages=pages,
         shown_wrong=0,
@@ -258,8 +260,11 @@ async def test_pages_that_the_disk_spoiled_are_told_and_nobody_is_shown_a_wrong_
     )
 
 
-async def test_no_spoiled_bytes_make_a_log_shorter_or_different(tmp_path: Path, form: Form, figures: Figures):
-    chance, attempts = random.Random(form.seed), form.choose(200, 5_000)
+@pytest.mark.parts(4)
+async def test_no_spoiled_bytes_make_a_log_shorter_or_different(
+    tmp_path: Path, form: Form, figures: Figures, part: Part
+):
+    chance, attempts = random.Random(f"{form.seed}/{part}"), form.choose(200, len(part.share(5_000)))
     small = SmallRoom()
     people = [person(f"p_{number}") for number in range(20)]
     for who in people:
@@ -296,16 +301,18 @@ async def test_no_spoiled_bytes_make_a_log_shorter_or_different(tmp_path: Path, 
         row=8,
         attack="1 to 64 spoiled bytes anywhere in a store, at its engine",
         holds="The log is read exactly as it was written, or it is refused.",
+        adds=("stores", "read_wrong", *outcomes),
         stores=attempts,
         read_wrong=0,
         **outcomes,
     )
 
 
+@pytest.mark.parts(2)
 async def test_a_write_ahead_log_that_was_cut_or_spoiled_ends_where_it_is_sound(
-    tmp_path: Path, form: Form, figures: Figures
+    tmp_path: Path, form: Form, figures: Figures, part: Part
 ):
-    chance, attempts = random.Random(form.seed), form.choose(4, 60)
+    chance, attempts = random.Random(f"{form.seed}/{part}"), form.choose(4, len(part.share(60)))
     server = await ServeProcess(tmp_path, "--port", "0", "--store", "wslive.db").start()
     hall = await Hall.open(server.url, await server.open_room(), 5)
     await hall.act(chance, 200)
@@ -352,6 +359,7 @@ async def test_a_write_ahead_log_that_was_cut_or_spoiled_ends_where_it_is_sound(
         row=8,
         attack="the write-ahead log is torn, cut or flipped after kill -9",
         holds="A torn end costs no ack; where acked bytes are lost, a sound prefix is left; who saw more starts over.",
+        adds=("stores", "acked", "lost_by_torn_ends", "prefixes", "resets"),
         stores=attempts,
         acked=len(hall.acks),
         lost_by_torn_ends=0,
