@@ -217,6 +217,7 @@ async def test_who_chose_what_is_nowhere_after_closing(tmp_path: Path, form: For
         await world.vote(0, poll, ["o3"], ref="ref-of-a-change")
         assert len(sealed_by(store, world.room["room"]) - pseudonyms) == 0  # the same pseudonym
         await world.look(await world.host.done(poll, "close") + 1)
+        assert await world.vote(0, poll, ["o1"], ref="ref-of-mine") == offset  # for two minutes, also of a closed one
         assert world.host.view["activities"][str(poll)]["tally"]["counts"] == {
             "o1": 0,
             "o2": size - 1,
