@@ -122,7 +122,7 @@ def test_who_behaves_badly_costs_little_and_is_let_go(kind: Kind, form: Form, fi
     with ExitStack() as stack:
         target = stack.enter_context(Target(tmp_path, has_limits=True))
         hall = stack.enter_context(closing(Hall(target)))
-        calm = [hall.go_on() for _ in range(form.choose(20, 60))]
+        calm = [hall.go_on() for _ in range(form.choose(8, 60))]
         count = form.choose(5, 20) if kind.is_upgraded else form.choose(50, 200)
         # A request and a hello have 10 s.
         found = attack(hall, kind, count, form.choose(4.0, 30.0), calm, hall.go_on)
@@ -147,7 +147,7 @@ def test_who_never_reads_in_a_room_that_says_much_costs_little_and_is_let_go(
         produced = [hall.produce() for _ in range(20)]
         own_kib = (target.rss_kib - before_kib) / len(produced)
         produced.clear()
-        calm = [hall.go_on() for _ in range(20)]
+        calm = [hall.go_on() for _ in range(form.choose(5, 20))]
 
         def go_on() -> float:
             produced.append(hall.produce())
