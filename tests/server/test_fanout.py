@@ -15,7 +15,7 @@ from tests.server.conftest import OpenHall, OpenLine
 from tests.server.faulty_log import FaultyLog
 from tests.server.hall import CHAT, UNHURRIED, Hall, Person, counts, lines, open_poll
 from tests.server.line import turn
-from tests.small_room import HOST, SmallRoom
+from tests.small_room import HOST, SmallRoom, person
 from wslive.activities.poll.model import Poll
 from wslive.core.errors import NotAppended
 from wslive.core.roles import Role, Who
@@ -185,9 +185,9 @@ async def test_a_resume_from_any_position_gives_the_view_of_a_fresh_snapshot(see
 class Direct:
     """A fan-out of three members in slices of two, called by hand; each member's socket is read at the end."""
 
-    def __init__(self, open_line: OpenLine) -> None:
+    def __init__(self, open_line: OpenLine, **settings_: Any) -> None:
         self.small = SmallRoom()
-        settings = ServerSettings(slice_size=2, tick_interval_s=0.0)
+        settings = ServerSettings(slice_size=2, tick_interval_s=0.0, **settings_)
         self.fanout = Fanout(settings, lambda reader: reader(self.small.room))
         self.lines = [open_line() for _ in range(3)]
         self.members = [
@@ -218,6 +218,32 @@ async def test_a_tick_does_not_begin_before_the_last_one_is_sent(open_line: Open
     direct.small.send(HOST, "say", CHAT, text="and now there are so few that no slices are needed")
     direct.fanout.committed(direct.small.room)
     assert await direct.spans(last) == [(2, 3), (3, 4)]
+
+
+async def test_while_a_hall_comes_in_it_is_not_told_of_each_but_of_all_else_at_once(open_line: OpenLine):
+    direct = Direct(open_line, presence_interval_s=NEVER_S)
+    room = direct.small.room
+    for number in range(101):
+        direct.small.send(person(f"p_{number}"), "join")
+    direct.fanout.committed(room)
+    first = room.head.offset
+    assert await direct.spans(direct.members[2]) == [(2, first)]
+    for number in range(2):
+        direct.small.send(person(f"p_late_{number}"), "join")
+        direct.fanout.committed(room)
+    direct.small.send(HOST, "say", CHAT, text="welcome")
+    direct.fanout.committed(room)
+    assert await direct.spans(direct.members[2]) == [(first, first + 3)]
+
+
+async def test_in_a_small_room_everybody_who_comes_is_told_of(open_line: OpenLine):
+    direct = Direct(open_line, presence_interval_s=NEVER_S)
+    spans = []
+    for number in range(3):
+        direct.small.send(person(f"p_{number}"), "join")
+        direct.fanout.committed(direct.small.room)
+        spans += await direct.spans(direct.members[2])
+    assert spans == [(2, 3), (3, 4), (4, 5)]
 
 
 async def test_news_do_not_overtake_what_was_posted_in_the_same_turn(open_line: OpenLine):

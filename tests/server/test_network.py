@@ -6,6 +6,7 @@ import json
 import socket
 from typing import Any
 
+import psutil
 import pytest
 from websockets.exceptions import InvalidStatus
 
@@ -64,7 +65,7 @@ def test_the_address_of_the_default_route_comes_first_and_virtual_networks_last(
         "eth0": [Entry("10.0.0.5"), Entry("169.254.3.4")],
         "virbr0": [Entry("192.168.122.1")],
     }
-    monkeypatch.setattr(network.psutil, "net_if_addrs", lambda: found)
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: found)
     monkeypatch.setattr(network, "_default_route_address", lambda: "192.168.1.7")
     assert addresses() == ["192.168.1.7", "10.0.0.5", "172.17.0.1", "192.168.122.1"]
     monkeypatch.setattr(network, "_default_route_address", lambda: None)

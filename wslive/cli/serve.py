@@ -18,7 +18,6 @@ from wslive.cli import logs, tuning
 from wslive.cli.hub import Hub
 from wslive.cli.signals import asked_to_end
 from wslive.cli.socketio import SocketIo
-from wslive.client.scheme import is_wslive
 from wslive.core.errors import PortInUse
 from wslive.eventlog.base import EventLog
 from wslive.eventlog.memory import MemoryLog
@@ -122,6 +121,8 @@ async def _taken(settings: ServerSettings) -> list[Socket]:
     try:
         return take_port(settings.host, settings.port)
     except PortInUse:
+        from wslive.client.scheme import is_wslive
+
         url = base_url("127.0.0.1" if settings.host in EVERYWHERE else settings.host, settings.port)
         if await is_wslive(url, _LOOK_S):
             raise PortInUse(

@@ -17,8 +17,6 @@ from collections.abc import Iterable
 from functools import lru_cache
 from xml.etree import ElementTree
 
-from latex2mathml.converter import convert
-
 Segment = dict[str, str]
 
 _FORMULA = re.compile(r"(?<!\\)(\$\$?)(?=[^\s$])((?:\\.|[^\\$])*?[^\s\\$]|(?:\\.|[^\\$])*?\\[^\s])\1(?![\d$])")
@@ -86,6 +84,8 @@ def _dollars(text: str) -> str:
 
 
 def _formula(latex: str) -> Segment | None:
+    from latex2mathml.converter import convert  # most programs that know rooms never see a formula
+
     try:
         root = _allowed(ElementTree.fromstring(convert(latex)))
         written = " ".join(_row(root).split())

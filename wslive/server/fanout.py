@@ -41,6 +41,9 @@ MAX_INTERVAL_S = 0.2
 _TICK_LENGTHS = 3.0
 """From the beginning of a tick to that of the next, in lengths of the first."""
 
+_SOON_S = 0.005
+"""After this long it is looked again whether the last tick has been sent."""
+
 _MAX_NOTICES = 20
 """More comings and goings than this in one message are only counted: nobody reads them."""
 
@@ -59,6 +62,8 @@ class Fanout:
         self._loop = asyncio.get_running_loop()
         self._sent_to = 0
         """The offset up to which the last tick reached."""
+        self._joined_then = 0
+        """How many had ever joined by then."""
         self._sent_chain: str | None = None
         """The chain there: what the members have seen."""
         self._last_tick_s = float("-inf")
@@ -119,25 +124,36 @@ class Fanout:
 
     # ── ticks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def _interval_s(self) -> float:
+    def _interval_s(self, room: Room) -> float:
         """The least time between two ticks: a large room whose ticks take long gets fewer, and its votes get the time.
 
-        A third of the time at most goes to ticks, as long as no view gets too old by that.
+        A third of the time at most goes to ticks, as long as no view gets too old by that. While a hall comes in and
+        nothing else happens, its people are told how many they are as rarely as who is there: to tell all of them
+        of each other twenty times a second would keep the others waiting at the door.
         """
+        if room.people_count > NAMES_SHOWN_UP_TO:
+            events = room.head.offset - self._sent_to
+            if events == room.joined_ever - self._joined_then:
+                return self._settings.presence_interval_s
         return max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, MAX_INTERVAL_S))
 
     def committed(self, room: Room) -> None:
         """Something may have changed: tick now, or when the interval is over."""
         if self.members and room.chain_at(self._sent_to) != self._sent_chain:
             self._start_over(room)
-        if room.head.offset == self._sent_to or self._timer is not None:
+        if room.head.offset == self._sent_to:
             return
-        wait_s = self._last_tick_s + self._interval_s - self._loop.time()
-        if wait_s <= 0 and (self._sending is None or self._sending.done()):
+        now_s = self._loop.time()
+        due_s = max(self._last_tick_s + self._interval_s(room), now_s)
+        if self._timer is not None:
+            if self._timer.when() <= due_s + _SOON_S:
+                return
+            self._timer.cancel()  # what came since may not wait that long
+            self._timer = None
+        if due_s <= now_s and (self._sending is None or self._sending.done()):
             self._tick(room)
         else:
-            self._timer = self._loop.call_later(max(wait_s, 0.005), self._due)
+            self._timer = self._loop.call_at(max(due_s, now_s + _SOON_S), self._due)
 
     def _due(self) -> None:
         self._timer = None
@@ -221,6 +237,7 @@ class Fanout:
 
     def _stand_at(self, room: Room) -> None:
         self._sent_to = room.head.offset
+        self._joined_then = room.joined_ever
         self._sent_chain = room.chain_at(room.head.offset)
 
     def _start_over(self, room: Room) -> None:

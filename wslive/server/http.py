@@ -9,8 +9,6 @@ from collections.abc import Awaitable
 from typing import Any
 from urllib.parse import urlsplit
 
-import segno
-
 from wslive.core.errors import (
     BadCommand,
     LoginNeeded,
@@ -284,6 +282,8 @@ class QrHandler(Handler):
         if not reachable:
             self.fail(404, NotAllowed.code, "Only this computer can join; a QR code would lead nowhere.")
             return
+        import segno  # a server is to be there at once, and this takes a part of its start
+
         drawing = io.BytesIO()
         segno.make_qr(link, error="m").save(drawing, kind="svg", border=2, xmldecl=False, svgns=True, omitsize=True)
         self.set_header("Content-Type", "image/svg+xml")

@@ -14,7 +14,6 @@ import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import psutil
 from tornado.httpserver import HTTPServer
 
 from wslive.core.errors import BadCommand, NotAllowed, PortInUse
@@ -86,6 +85,8 @@ def take_port(host: str, port: int) -> list[socket.socket]:
 
 def addresses() -> list[str]:
     """This machine's own IPv4 addresses that others may reach, the one of the default route first."""
+    import psutil  # most servers are asked for one address, and are to be there at once
+
     found = [
         entry.address
         for name, entries in psutil.net_if_addrs().items()

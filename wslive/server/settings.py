@@ -47,7 +47,8 @@ class ServerSettings:
         tick_interval_s: The least time between two deltas of a room under load; in a room whose deltas take long to be
             sent, it grows to 0.2 s.
         away_after_s: Somebody without a connection for this long has left; a reload is shorter.
-        presence_interval_s: The least time between two presence messages of a room.
+        presence_interval_s: The least time between two presence messages of a room, and between two deltas of a large
+            one that tell of nothing but newcomers.
         slice_size: How many connections a fan-out serves before others get a turn.
         max_resume_ops: Above this many operations a resume is a snapshot.
         max_outbox_bytes: A connection that lets more than this gather on top of what it does not take is closed as a
