@@ -131,11 +131,12 @@ class Fanout:
         nothing else happens, its people are told how many they are as rarely as who is there: to tell all of them
         of each other twenty times a second would keep the others waiting at the door.
         """
+        interval_s = max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, MAX_INTERVAL_S))
         if room.people_count > NAMES_SHOWN_UP_TO:
             events = room.head.offset - self._sent_to
             if events == room.joined_ever - self._joined_then:
-                return self._settings.presence_interval_s
-        return max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, MAX_INTERVAL_S))
+                return max(interval_s, self._settings.presence_interval_s)
+        return interval_s
 
     def committed(self, room: Room) -> None:
         """Something may have changed: tick now, or when the interval is over."""
