@@ -2,7 +2,8 @@
 
 Theory of operation. A thousand people who vote are a thousand sockets that become readable one by one, and a fan-out
 is a thousand sends; what is done for each of them is what a server of wslive can do at all. So after the handshake a
-socket leaves Tornado's stream (`taken_from`) and is watched by the event loop itself:
+socket leaves Tornado's stream (`taken_from`) and is watched by the event loop itself, together with all others (see
+`poller`):
 
     readable   one `recv` a loop turn, whatever waits: no connection can keep the others from their turn
     write      one `send`; what the socket does not take waits in a queue of views of the very frames that others are
@@ -29,6 +30,8 @@ from socket import socket as Socket
 from typing import Protocol
 
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
+
+from wslive.server.poller import readers_of
 
 READ_BYTES = 16 * 1024
 """How much of one connection is read before the others get their turn."""
@@ -115,6 +118,7 @@ class SocketCarrier:
         "_on_data",
         "_on_lost",
         "_on_taken",
+        "_readers",
         "_socket",
         "_unsent",
         "straight",
@@ -124,6 +128,7 @@ class SocketCarrier:
     def __init__(self, socket: Socket, early: bytes = b"") -> None:
         """Take a connected socket that does not block, and what was read from it already."""
         self._loop = asyncio.get_running_loop()
+        self._readers = readers_of(self._loop)
         self._socket = socket
         self._early = early
         self._unsent: deque[memoryview] | None = None
@@ -142,7 +147,7 @@ class SocketCarrier:
         if self._is_closed:
             self._loop.call_soon(self._lost)
             return
-        self._loop.add_reader(self._socket, self._readable)
+        self._readers.add_reader(self._socket, self._readable)
         if self._early:
             early, self._early = self._early, b""
             on_data(early)
@@ -173,7 +178,7 @@ class SocketCarrier:
         if self._is_closed:
             return
         self._is_closed = True
-        self._loop.remove_reader(self._socket)
+        self._readers.remove_reader(self._socket)
         if self.unsent_bytes:
             self._loop.remove_writer(self._socket)
         self._unsent, self.unsent_bytes = None, 0
@@ -184,12 +189,12 @@ class SocketCarrier:
     def pause(self) -> None:
         """See `Carrier`."""
         if not self._is_closed:
-            self._loop.remove_reader(self._socket)
+            self._readers.remove_reader(self._socket)
 
     def resume(self) -> None:
         """See `Carrier`."""
         if not self._is_closed:
-            self._loop.add_reader(self._socket, self._readable)
+            self._readers.add_reader(self._socket, self._readable)
 
     def has_ended(self) -> bool:
         """See `Carrier`."""
