@@ -52,8 +52,12 @@ def parsed(data: bytes) -> Frame:
 
 
 def heard(receiver: Receiver, pieces: list[bytes]) -> list[Incoming]:
-    """What all of it says."""
-    return [message for piece in pieces for message in receiver.feed(piece)]
+    """What all of it says, asked for as a WebSocket does."""
+    found: list[Incoming] = []
+    for piece in pieces:
+        text = receiver.whole(piece)
+        found += receiver.feed(piece) if text is None else [text]
+    return found
 
 
 def test_the_mask_is_taken_off_as_the_rfc_says():
@@ -88,6 +92,47 @@ def test_a_message_arrives_however_it_is_cut(size: int, piece: int):
     data = frame(TEXT, text.encode()) + frame(PING, b"?") + frame(BINARY, blob) + frame(CLOSE, b"\x03\xe8bye")
     pieces = [data[at : at + piece] for at in range(0, len(data), piece)]
     assert heard(receiver, pieces) == [text, Ping(b"?"), blob, Closing(1000, "bye")]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_text_that_came_whole_and_by_itself_is_taken_at_once(size: int):
+    receiver = Receiver(max_message_bytes=10**5)
+    text = "é" * (size // 2) + "x" * (size % 2)
+    taken = receiver.whole(frame(TEXT, text.encode()))
+    assert taken == (text if size < 1 << 16 else None)
+    assert receiver.whole(frame(TEXT, b"next")) == "next"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame(TEXT, b"one") + frame(TEXT, b"two"),
+        frame(TEXT, b"one") + b"\x81",
+        frame(TEXT, b"x" * 200)[:-1],
+        frame(TEXT, b"x" * 70_000)[: 8 + 127],
+        frame(TEXT, b"too large"),
+        frame(TEXT, b"one", is_final=False),
+        frame(BINARY, b"one"),
+        frame(PING, b"one"),
+        frame(CLOSE, b""),
+        b"\x81\x03one",  # without a mask
+        b"\x81\x06onesix",
+        b"\xc1" + frame(TEXT, b"one")[1:],  # with a reserved bit
+        b"\x81\xfe\x00\x00",
+        b"\x81",
+        b"",
+    ],
+)
+def test_everything_else_is_fed(data: bytes):
+    assert Receiver(max_message_bytes=8).whole(data) is None
+
+
+def test_a_text_in_the_middle_of_another_message_or_frame_is_fed():
+    text = frame(TEXT, b"one")
+    for before in (frame(TEXT, b"x", is_final=False), frame(BINARY, b"xyz")[:-1], text[:1]):
+        receiver = Receiver(max_message_bytes=100)
+        assert list(receiver.feed(before)) == []
+        assert receiver.whole(text) is None
 
 
 def test_fragments_are_one_message_and_control_frames_come_between_them():

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -64,10 +64,10 @@ from wslive.core.text import MAX_TITLE_CHARS, clean, clean_name
 __all__ = ["NAMES_SHOWN_UP_TO", "ROOM", "Fact", "Registry", "Room", "Running", "apply", "count", "decide", "replay"]
 
 _SEALED = SEALED.kind
-_REF = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_is_ref = re.compile(r"[A-Za-z0-9_-]{1,64}").fullmatch
 
 
-class Fact(NamedTuple):
+class Fact(msgspec.Struct, frozen=True, gc=False):
     """What a decision would write: everything of an event but its place and time.
 
     `box` is where it is to be hidden, None: nowhere.
@@ -89,7 +89,7 @@ def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
     Raises:
         Refused: With the reason; the same command gets the same answer while the room is the same.
     """
-    if not _REF.fullmatch(command.ref):
+    if not _is_ref(command.ref):
         raise BadCommand("A command needs a ref of 1 to 64 characters: letters, digits, - and _.")
     is_joining = command.activity == ROOM and command.kind == "join"
     if room.has_ended and command.kind != "erase_person":  # who asks for that may ask long after

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from wslive.core.activity import SEALED, Activity, EventSpec, People, Person
 from wslive.core.errors import BallotsLost, StoreTooNew, TemporarilyUnavailable, UnknownPerson
-from wslive.core.events import CHAIN_START, Event, Head, head_after
+from wslive.core.events import CHAIN_START, Event, Head
 from wslive.core.secrecy import Box, BoxId, BoxKey
 from wslive.core.view import Keyed
 
@@ -84,7 +84,7 @@ class Room:
 
     def advance(self, event: Event) -> None:
         """Move the head to `event`."""
-        self.head = head_after(self.head, event)
+        self.head = Head(self.head.epoch, event.offset, event.chain)
         self._chains += event.chain[:8]
 
     def person(self, actor: str) -> Person:
@@ -123,6 +123,8 @@ class Room:
         rules, state = self.activities[activity]
         before = self.boxes.get(activity)
         now = None if self.has_ended else rules.box(state)
+        if before is now:
+            return  # no box: as after almost every event
         if before is not None and (now is None or now.name != before.name):
             self.uncounted[activity] = before.name
         if now is not None:

@@ -145,9 +145,11 @@ class Connection:
 
     def received(self, frame: str | bytes) -> None:
         """A frame came."""
-        match self._session.receive(frame):
-            case Act(messages.Command() as command):
-                self._submit(command)
+        effect = self._session.receive(frame)
+        if type(effect) is Act and type(effect.message) is messages.Command:
+            self._submit(effect.message)  # nearly all of them
+            return
+        match effect:
             case Reply(message):
                 self._post(message)
             case Close(code, reason):
@@ -256,7 +258,10 @@ class Connection:
     # ── joined ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _submit(self, command: messages.Command) -> None:
-        live, who = self._joined()
+        live, member = self._live, self._member
+        assert live is not None  # see `_joined`
+        assert member is not None
+        who = member.who
         objection: Refused | None = None
         try:
             if command.activity == ROOM and command.kind in SERVER_COMMANDS:
@@ -271,7 +276,7 @@ class Connection:
         if isinstance(outcome, Refused):
             self._refuse(ref, outcome)
         else:
-            self._post(messages.Ack(ref, outcome))
+            self._outbox.post(text_frame(encode(messages.Ack(ref, outcome))))
 
     def _read_older(self, wish: messages.ReadOlder) -> None:
         live, who = self._joined()

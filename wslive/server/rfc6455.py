@@ -1,8 +1,8 @@
 """WebSocket frames (RFC 6455) without I/O: what comes from a client, and what goes to it.
 
 Theory of operation. `Receiver.feed` takes what one `recv` returned and yields the messages that it completes; there is
-no coroutine, future or object per frame. Almost every message of a client is one short text frame that arrived whole:
-it is recognised by its first two bytes, unmasked and decoded in place. Everything else takes the longer way, on which
+no coroutine, future or object per frame. Almost every message of a client is one text frame that arrived whole and by
+itself: `whole` recognises it by its first bytes, unmasks and decodes it. Everything else takes the longer way, on which
 
     a header        is checked as soon as its first two bytes are there
     a payload       is unmasked, decoded and counted as it comes, however it is cut: so text that is no UTF-8 fails
@@ -147,6 +147,21 @@ class Receiver:
         self._decoder: codecs.IncrementalDecoder | None = None
         self.parts = 0
         """How many data frames did not come whole and by themselves: each is work, also where none ends a message."""
+
+    def whole(self, data: bytes) -> str | None:
+        """The message, where what came next is one whole text frame and nothing else; None: `feed` it.
+
+        Raises:
+            Violation: The text is no UTF-8.
+        """
+        if self._rest or self._left_bytes or self._kind or len(data) < 6 or data[0] != _WHOLE_TEXT:
+            return None
+        size, start = data[1] - _MASKED, 6
+        if size == _SIZE_16 and len(data) >= 8:
+            size, start = data[2] << 8 | data[3], 8
+        if size + start != len(data) or size >= self._max_bytes or data[1] < _MASKED or data[1] == _MASKED | _SIZE_64:
+            return None
+        return _text(unmask(data[start - 4 : start], data[start:]))
 
     def feed(self, data: bytes) -> Iterator[Incoming]:
         """Take what came next, and yield what it completes.

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
+from time import monotonic
 
 from wslive.server.carrier import Carrier, OnEvent
 from wslive.server.keepalive import Keepalive
@@ -31,6 +32,7 @@ from wslive.server.rfc6455 import (
     PONG,
     TOO_BIG,
     Closing,
+    Incoming,
     Ping,
     Receiver,
     Violation,
@@ -113,7 +115,7 @@ class WebSocket:
         self._is_silent = False
         self._is_held = False
         """Whether whoever it serves hears nothing at the moment."""
-        self._throttle = Throttle(receive_rate, asyncio.get_running_loop().time())
+        self._throttle = Throttle(receive_rate, monotonic())
         self._slow_down: asyncio.TimerHandle | None = None
         """When a flood is read on; None while there is none."""
         self._owed_pong: bytes | None = None
@@ -182,18 +184,16 @@ class WebSocket:
         self._is_silent = False
         if self._state is _DEAF:
             return
-        messages, parts = 0, self._receiver.parts
+        receiver = self._receiver
+        parts_before = receiver.parts
         try:
-            for message in self._receiver.feed(data):
-                messages += 1
-                if isinstance(message, (str, bytes)):
-                    if self._state is _OPEN:
-                        self._on_message(message)
-                elif isinstance(message, Ping):
-                    self._pong(message.payload)
-                elif isinstance(message, Closing):
-                    self._answer_close(message)
-                    return
+            text = receiver.whole(data)
+            if text is None:
+                messages = self._work_off(receiver.feed(data))
+            else:
+                messages = 1
+                if self._state is _OPEN:
+                    self._on_message(text)
         except Violation as violation:
             code = self._too_big if violation.code == TOO_BIG else violation.code
             self._fail(code, violation.reason)
@@ -201,10 +201,26 @@ class WebSocket:
             logger.exception("a message could not be worked off")
             self._fail(INTERNAL_ERROR, "The server made a mistake; its log says more.")
         else:
-            loop = asyncio.get_running_loop()
-            if pause_s := self._throttle.pause_s(len(data), messages + self._receiver.parts - parts, loop.time):
+            pause_s = self._throttle.pause_s(len(data), messages + receiver.parts - parts_before, monotonic)
+            if pause_s and self._state is not _DEAF:
+                loop = asyncio.get_running_loop()
                 self._carrier.pause()
                 self._slow_down = loop.call_later(min(pause_s, LOOK_S), self._look, loop.time() + pause_s)
+
+    def _work_off(self, incoming: Iterator[Incoming]) -> int:
+        """Hand on what has come, up to a close frame; how many messages that were."""
+        messages = 0
+        for message in incoming:
+            messages += 1
+            if isinstance(message, (str, bytes)):
+                if self._state is _OPEN:
+                    self._on_message(message)
+            elif isinstance(message, Ping):
+                self._pong(message.payload)
+            elif isinstance(message, Closing):
+                self._answer_close(message)
+                break
+        return messages
 
     def _look(self, goes_on_at_s: float) -> None:
         """Read on when it is time to; until then look whether somebody is still there."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+import msgspec
+
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import FrameError, FrameTooBig, decode_client
 from wslive.wire.messages import (
@@ -40,7 +42,7 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-class Act(NamedTuple):
+class Act(msgspec.Struct, frozen=True, gc=False):
     """Carry out what the message wishes (join, submit, read, make a ticket)."""
 
     message: Hello | Command | ReadOlder | GetTicket
@@ -61,7 +63,7 @@ class Close(NamedTuple):
 
 Effect = Act | Reply | Close
 
-_CLOSED = Phase.CLOSED  # see core.roles
+_CLOSED, _JOINED = Phase.CLOSED, Phase.JOINED  # see core.roles
 
 # In which phase what may come, and the phase that follows. A ping is answered always; all else is out of turn.
 _MOVES: dict[type[ClientMessage], tuple[Phase, Phase]] = {
@@ -95,6 +97,8 @@ class Session:
             return self._close(CloseCode.FRAME_TOO_BIG, f"at most {self.max_frame_bytes} bytes a frame")
         except FrameError as error:
             return self._error("bad_frame", f"This frame is not a message of wslive.v1: {error}.")
+        if type(message) is Command and self.phase is _JOINED:
+            return Act(message)  # nearly all of them
         if isinstance(message, Ping):
             return Reply(Pong(message.n))
         before, after = _MOVES[type(message)]

@@ -366,6 +366,8 @@ def _check_votable(state: PollState, round: int) -> None:
 
 
 def _chosen(state: PollState, options: list[str]) -> tuple[str, ...]:
+    if len(options) == 1 and options[0] in state.offered_ids:
+        return (options[0],)
     wanted = set(options)
     chosen = tuple([o.id for o in state.options if o.id in wanted])  # in the poll's order, each once
     if len(chosen) < len(wanted):

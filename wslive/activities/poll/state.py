@@ -82,7 +82,8 @@ class PollState:
         """Take up a wording; its formulas are converted here, once, and not for every reader."""
         self.question = question
         self.options = options
-        self.option_ids.update(o.id for o in options)
+        self.offered_ids = frozenset(o.id for o in options)
+        self.option_ids.update(self.offered_ids)
         self.question_math = segments(question)
         self.options_math = [segments(o.text) for o in options]
 
