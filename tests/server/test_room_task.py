@@ -32,7 +32,7 @@ from wslive.core.room import ROOM, Room
 from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
-from wslive.server import room_task
+from wslive.server import pace, room_task
 from wslive.server.room_task import RoomTask
 
 HOST = Who(HOST_ACTOR, Role.HOST)
@@ -410,7 +410,6 @@ async def test_while_nobody_can_say_what_is_stored_nobody_is_told(method: str, t
     log.fail("append", InDoubt("the line broke"), but_do_it=True)
     with log.broken(StoreUnwritable("out of reach"), method):
         with log.held("append") as reached:
-            log.spare("find", 1)
             voting = task.ask(ADA, vote("r1"))
             await reached()
         with pytest.raises(TemporarilyUnavailable):
@@ -437,10 +436,35 @@ async def test_any_other_error_of_an_append_is_a_doubt(stored: bool, error: Exce
 
 
 async def test_a_log_that_cannot_be_asked_refuses_for_now(task: RoomTask, log: FaultyLog):
-    log.fail("find", StoreUnwritable("out of reach"))
-    with pytest.raises(TemporarilyUnavailable):
-        await task.ask(ADA, vote("r1"))
     assert await task.ask(ADA, vote("r1")) == 5
+    log.fail("find", StoreUnwritable("out of reach"))
+    again, new = task.ask(ADA, vote("r1")), task.ask(ADA, vote("r2"))
+    assert await again == 5
+    with pytest.raises(TemporarilyUnavailable):
+        await new
+    assert await task.ask(ADA, vote("r2")) == 6
+
+
+async def test_commands_that_come_close_together_are_stored_together(
+    task: RoomTask, log: FaultyLog, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pace, "SPAN_S", 0.2)
+    await asyncio.gather(*(task.ask(ADA, vote(f"a{number}")) for number in range(pace.AT_ONCE)))
+    appends = log.calls["append"]
+    voting = []
+    for number in range(10):
+        voting.append(task.ask(BOB, vote(f"b{number}")))
+        await asyncio.sleep(0)
+    await asyncio.gather(*voting)
+    assert log.calls["append"] == appends + 1
+
+
+async def test_a_log_is_not_asked_about_refs_that_were_never_in_it(task: RoomTask, log: FaultyLog):
+    with log.broken(StoreUnwritable("out of reach"), "find"):
+        assert await asyncio.gather(*(task.ask(ADA, vote(f"r{i}")) for i in range(5))) == [5, 6, 7, 8, 9]
+    assert log.calls["find"] == 0
+    assert await task.ask(ADA, vote("r2")) == 7
+    assert log.calls["find"] == 1
 
 
 class Fragile(Poll):

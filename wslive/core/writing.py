@@ -6,8 +6,6 @@ follows at once, by the server itself: both are appended together, so no log end
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgspec
 
 from wslive.core.activity import SEALED
@@ -29,15 +27,11 @@ def filed_under(room: Room, who: Who, command: Command) -> tuple[str, str]:
     return who.actor, command.ref
 
 
-class Written(NamedTuple):
-    """What an accepted command comes to: its event and those of boxes that it closed, and whose bodies go with it."""
-
-    events: list[Event]
-    erased: list[int]
-
-
-def write(room: Room, command: Command, who: Who, at_ms: int) -> Written:
+def write(room: Room, command: Command, who: Who, at_ms: int) -> tuple[list[Event], list[int]]:
     """Decide a command and apply it.
+
+    Returns:
+        Its event and those of boxes that it closed; and the offsets of events whose bodies go with it.
 
     Raises:
         Refused: With the reason; the room is as it was.
@@ -49,7 +43,7 @@ def write(room: Room, command: Command, who: Who, at_ms: int) -> Written:
     while room.uncounted:
         activity, box = next(iter(room.uncounted.items()))
         events.append(_write(room, count(room, activity), SERVER_ACTOR, f"count-{activity}-{box}", at_ms))
-    return Written(events, erased)
+    return events, erased
 
 
 def _write(room: Room, fact: Fact, actor: str, ref: str, at_ms: int, author: str | None = None) -> Event:

@@ -2,15 +2,17 @@
 
 Commands queue; one task takes what has gathered and, for the whole batch,
 
-    1. asks the log which refs are in it already (those get the same ack as the first time),
-    2. decides and applies each command in order on the room's own state,
+    1. asks the log which refs are in it already (those get the same ack as the first time; see `seen_refs` for when it
+       need not be asked),
+    2. decides and applies each command in order on the room's own state (`batch`),
     3. appends the events in one go,
     4. makes the keys of ballot boxes that were opened, and destroys those of boxes that were counted, and only then
     5. sends acks and refusals, serves readers, and lets the fan-out send what changed.
 
-While a batch is being stored the next one gathers, so batches grow with the load. Between 2 and 3 the state runs ahead
-of the log; nobody may see it then, so whoever wants to read (a join, a resume, a tick) waits for 5: `read` and `look`
-are the only ways to the state, and both use it before the writer goes on.
+While a batch is being stored the next one gathers, so batches grow with the load; see `pace` for how they do where the
+disk is fast. Between 2 and 3 the state runs ahead of the log; nobody may see it then, so whoever wants to read (a join,
+a resume, a tick) waits for 5: `read` and `look` are the only ways to the state, and both use it before the writer goes
+on.
 
 If an append fails, the state is dropped and folded again from the log. A conflict (another node was faster) decides
 the batch again. After any other failure the log says what is in it: whoever's command is there gets its ack, everybody
@@ -24,19 +26,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from wslive.core.commands import Command
 from wslive.core.errors import AppendConflict, LogError, Refused, StoreCorrupt, TemporarilyUnavailable
-from wslive.core.events import Event
 from wslive.core.roles import Who
 from wslive.core.room import Registry, Room, apply
 from wslive.core.room_messages import SERVER_COMMANDS
-from wslive.core.writing import filed_under, write
 from wslive.eventlog.base import EventLog, RoomRecord
+from wslive.server.batch import Broken, Filed, Pending, Reply, decide
+from wslive.server.batch import filed as filed_by
 from wslive.server.box_keys import BoxKeys, RoomKeys
 from wslive.server.meter import SILENT
-from wslive.server.told import Outcome, ToldAnswers, as_answer
+from wslive.server.pace import Pace
+from wslive.server.seen_refs import SeenRefs
+from wslive.server.told import Key, Outcome, ToldAnswers
 
 logger = logging.getLogger("wslive.room")
 
@@ -54,23 +58,8 @@ RETRY_AFTER_S = 1.0
 _READ_EVENTS = 2000
 _MISTAKE = "The server made a mistake with this and did not store it; its log says more."
 
-Reply = Callable[[Outcome], None]
 Reader = Callable[[Room], None]
 Refuse = Callable[[Refused], None]
-
-_Filed = dict[tuple[str, str], tuple[str, str]]
-"""Under which actor and ref commands stand in the log, by those that they came with; empty: under the same."""
-
-
-class _Pending(NamedTuple):
-    who: Who
-    command: Command
-    reply: Reply
-    objection: Refused | None
-
-
-class _Broken(Exception):
-    """The rules failed on a command; carries its place in the batch."""
 
 
 class _Closed(Exception):
@@ -99,9 +88,9 @@ class RoomTask:
         self._keys = RoomKeys(record.room, box_keys or BoxKeys(None))
         self._room = Room(record.epoch, registry)
         self._told = ToldAnswers()
-        self._erasing: list[int] = []
-        """Offsets whose bodies go with the batch that is being decided."""
-        self._queue: list[_Pending] = []
+        self._seen = SeenRefs()
+        self._pace = Pace()
+        self._queue: list[Pending] = []
         self._readers: list[tuple[Reader, Refuse | None]] = []
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
@@ -132,8 +121,9 @@ class RoomTask:
         if self._closing.is_set() or len(self._queue) >= MAX_QUEUED:
             reply(self._come_back())
             return
-        self._queue.append(_Pending(who, command, reply, objection))
-        self._wake.set()
+        if not self._queue:
+            self._wake.set()
+        self._queue.append(Pending(who, command, reply, objection))
 
     def ask(self, who: Who, command: Command) -> asyncio.Future[int]:
         """Queue a command at once; the future is its offset, or raises the `Refused`."""
@@ -203,7 +193,11 @@ class RoomTask:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
+            rest_s = self._pace.rest_s(time.monotonic())
+            if rest_s and len(self._queue) < MAX_BATCH:
+                await asyncio.sleep(rest_s)
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            self._pace.took(len(batch), time.monotonic())
             self._is_quiet = False
             try:
                 await self._process(batch)
@@ -220,23 +214,24 @@ class RoomTask:
                 except Exception:
                     logger.exception("a reader of room %s failed", self.record.room)
 
-    async def _process(self, batch: list[_Pending]) -> None:
+    async def _process(self, batch: list[Pending]) -> None:
         """Give each command its answer."""
-        filed = self._filed(batch)
+        filed = filed_by(self._room, batch)
         began_s = time.perf_counter()
         while batch:
             head = self._room.head
             try:
                 known = await self._known(batch, filed)
-                events, outcomes = self._decide(batch, known)
+                events, outcomes, erased = decide(self._room, batch, known, self._told)
                 if events:
                     asked_s = time.perf_counter()
-                    await self._log.append(self.record.room, head, events, self._erasing)
+                    await self._log.append(self.record.room, head, events, erased)
+                    self._seen.add(events)
                     self.meter.appended(len(events), time.perf_counter() - asked_s)
             except AppendConflict as conflict:
                 self.meter.failed(conflict)
                 await self._recover()
-            except _Broken as broken:
+            except Broken as broken:
                 # This one would break whatever batch it is in, and it comes again: its sender waits for an answer.
                 logger.error("room %s: a command broke the rules", self.record.room, exc_info=broken.__cause__)
                 self._tell(batch.pop(broken.args[0]), Refused(_MISTAKE), filed)
@@ -253,7 +248,7 @@ class RoomTask:
                 self.meter.answered(answers, time.perf_counter() - began_s)
                 return
 
-    async def _settle(self, batch: list[_Pending], filed: _Filed) -> None:
+    async def _settle(self, batch: list[Pending], filed: Filed) -> None:
         """After a failure: acks for what the log holds, and for the rest the advice to come back."""
         while True:
             await self._recover()
@@ -268,50 +263,15 @@ class RoomTask:
                 self._tell(pending, known.get((pending.who.actor, pending.command.ref), self._come_back()), filed)
             return
 
-    def _filed(self, batch: list[_Pending]) -> _Filed:
-        """Before the batch is decided: it may close the box that holds what it repeats."""
-        if not self._room.boxes:
-            return {}
-        return {(p.who.actor, p.command.ref): filed_under(self._room, p.who, p.command) for p in batch}
-
-    async def _known(self, batch: list[_Pending], filed: _Filed) -> dict[tuple[str, str], int]:
+    async def _known(self, batch: list[Pending], filed: Filed) -> dict[Key, int]:
         """The offsets of those commands that are in the log, by actor and ref as they came."""
-        came = [(p.who.actor, p.command.ref) for p in batch]
+        came = [(pending.who.actor, pending.command.ref) for pending in batch]
         if not filed:
-            return await self._log.find(self.record.room, came)
-        found = await self._log.find(self.record.room, [filed[key] for key in came])
+            repeated = self._seen.those_of(came)
+            return await self._log.find(self.record.room, repeated) if repeated else {}
+        repeated = self._seen.those_of([filed[key] for key in came])
+        found = await self._log.find(self.record.room, repeated) if repeated else {}
         return {key: found[filed[key]] for key in came if filed[key] in found}
-
-    def _decide(self, batch: list[_Pending], known: dict[tuple[str, str], int]) -> tuple[list[Event], list[Outcome]]:
-        at_ms = time.time_ns() // 1_000_000
-        events: list[Event] = []
-        outcomes: list[Outcome] = []
-        room = self._room
-        refused_here: dict[tuple[str, str], Refused] = {}
-        self._erasing = []
-        for place, (who, command, _, objection) in enumerate(batch):
-            key = (who.actor, command.ref)
-            offset = known.get(key)
-            if offset is not None:
-                outcomes.append(offset)
-                continue
-            told = refused_here.get(key) or self._told.get(key) or objection
-            if told is not None:
-                outcomes.append(told)
-                continue
-            try:
-                written, erased = write(room, command, who, at_ms)
-                self._erasing += erased
-            except Refused as refused:
-                outcomes.append(as_answer(refused))
-                refused_here[key] = refused
-                continue
-            except Exception as error:
-                raise _Broken(place) from error
-            events += written
-            outcomes.append(written[0].offset)
-            known[key] = written[0].offset  # a retry in the same batch joins its ack
-        return events, outcomes
 
     async def _recover(self) -> None:
         """Drop the state and fold it again, however long the log stays out of reach.
@@ -355,12 +315,14 @@ class RoomTask:
                 refuse(self._come_back())
 
     async def _fold(self) -> Room:
+        self._seen = SeenRefs()
         room = Room(self.record.epoch, self._registry, self._keys.by_box)
         while True:
             events = await self._log.read(self.record.room, room.head.offset, _READ_EVENTS)
             try:
                 for event in events:
                     apply(room, event)
+                self._seen.add(events)
             except LogError:
                 raise
             except Exception as error:
@@ -369,16 +331,18 @@ class RoomTask:
                 return room
             await asyncio.sleep(0)  # a long log must not stop the other rooms
 
-    def _tell(self, pending: _Pending, outcome: Outcome, filed: _Filed) -> None:
+    def _tell(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
         """Give an answer, and remember it where it is final and the log does not, or will not once a box is counted."""
-        key = (pending.who.actor, pending.command.ref)
-        # Whoever found the door locked may knock again, by the same name.
-        is_final = isinstance(outcome, Refused) and pending.command.kind not in SERVER_COMMANDS
-        if is_final or (isinstance(outcome, int) and filed.get(key, key) != key):
-            self._told.tell(key, outcome, time.monotonic())
+        if isinstance(outcome, Refused):
+            # Whoever found the door locked may knock again, by the same name.
+            is_kept = pending.command.kind not in SERVER_COMMANDS
+        else:
+            is_kept = bool(filed) and filed[pending.key] != pending.key
+        if is_kept:
+            self._told.tell(pending.key, outcome, time.monotonic())
         self._answer(pending, outcome)
 
-    def _answer(self, pending: _Pending, outcome: Outcome) -> None:
+    def _answer(self, pending: Pending, outcome: Outcome) -> None:
         try:
             pending.reply(outcome)
         except Exception:
