@@ -19,7 +19,7 @@ async def test_the_copy_and_its_check_are_told(tmp_path: Path):
     head = a_lecture().room.head
     code, told = run("backup", store, tmp_path / "copy.db")
     assert code == 0
-    assert f"1 rooms, {head.offset} events." in told
+    assert f"1 room, {head.offset} events." in told
     assert f"  room {CODE}, head {head.offset}:{head.position.chain}\n" in told
     assert told.endswith("The copy was checked: nothing differs.\n")
 

@@ -83,5 +83,5 @@ def test_a_store_in_use_is_left_alone(store: Path):
     code, told = erase(store, "--room", CODE, "--whole-room", "--yes")
     held.release()
     assert code == 2
-    assert "is held by another wslive server" in told
+    assert "Stop it first; or let the room's host do it in a notebook" in told
     assert len(verify(store).rooms) == 1

@@ -35,7 +35,7 @@ def test_what_was_checked_is_told(store: Path):
     assert "  poll 7  'Which sort is stable?': 5 votes\n" in told
     assert "    round 1: 2 answered: 'Quick' 0, 'Merge' 1, 'Heap' 1\n" in told
     assert "    round 2: 1 answered: 'Quick' 0, 'Merge' 1, 'Heap' 0\n" in told
-    assert told.endswith(f"Checked 1 rooms, {head.offset} events, 5 polls: nothing differs.\n")
+    assert told.endswith(f"Checked 1 room, {head.offset} events, 5 polls: nothing differs.\n")
 
 
 def test_a_difference_is_told_with_its_place_and_the_exit_code_is_1(store: Path):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wslive.core.errors import EmptyText, NotAllowed, TextTooLong
-from wslive.core.text import clean, clean_name
+from wslive.core.text import clean, clean_name, counted
 
 
 def cleaned(text: str, max_chars: int = 10_000) -> str:
@@ -45,6 +45,11 @@ def test_the_limit_counts_characters_after_cleaning() -> None:
     assert cleaned("  " + "🎉" * 5 + "\u200b" * 100, max_chars=5) == "🎉" * 5
     with pytest.raises(TextTooLong, match="The name has 6 characters; at most 5 are allowed"):
         cleaned("🎉" * 6, max_chars=5)
+
+
+def test_a_number_has_its_noun() -> None:
+    told = [counted(1, "poll"), counted(2, "poll"), counted(0, "person", "people")]
+    assert told == ["1 poll", "2 polls", "0 people"]
 
 
 @given(st.text(max_size=60))

@@ -11,7 +11,7 @@ from wslive.client.connection import Status
 from wslive.client.link import Down
 from wslive.core.errors import ConnectionEnded, NotConnected, Unconfirmed
 from wslive.notebook.calls import look
-from wslive.notebook.live import StaleWarning, count, shown_time
+from wslive.notebook.live import StaleWarning, shown_time
 
 
 def test_a_tally_read_without_a_connection_warns_with_its_age(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +49,29 @@ def test_a_reading_while_away_comes_back_first(server: str) -> None:
     assert room.connection.status is Status.LIVE
 
 
+def test_whoever_plays_both_sides_sees_at_once_what_they_have_done_on_the_other(server: str) -> None:
+    room = wslive.host("Sorting 101")
+    first = room.poll("Which?", ["a", "b"])
+    me = wslive.join(room.link, name="Ada")
+    assert len(room.people) == 1
+    for number in range(8):
+        me.vote(number % 2)
+        assert list(first.tally().values()) == [(number + 1) % 2, number % 2]
+    assert len(first.to_frame()) == 1
+    for number in range(8):
+        room.poll(f"Question {number}?", [f"yes {number}", f"no {number}"])
+        me.vote(f"yes {number}")
+        assert me.poll.question == f"Question {number}?"
+
+
+def test_a_replica_that_cannot_catch_up_is_read_as_it_is(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = wslive.host("Sorting 101")
+    poll = room.poll("Which?", ["a", "b"])
+    room._has_reached(room.connection.replica.offset + 1)
+    monkeypatch.setattr("wslive.notebook.live.READ_WAIT_S", 0.01)
+    assert poll.tally() == {"a": 0, "b": 0}
+
+
 def test_the_same_part_of_a_room_is_the_same_object(server: str) -> None:
     room = wslive.host("Sorting 101")
     assert room.chat is room.chat
@@ -66,7 +89,3 @@ def test_a_room_knows_title_link_and_who_is_online(server: str) -> None:
 def test_a_day_other_than_today_is_named() -> None:
     assert len(shown_time(time.time() * 1000)) == len("10:42")
     assert "Jan" in shown_time(86_400_000)
-
-
-def test_numbers_agree_with_their_nouns() -> None:
-    assert [count(1, "poll"), count(2, "poll"), count(0, "person", "people")] == ["1 poll", "2 polls", "0 people"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from wslive.core.text import counted
+
 
 @click.command("backup")
 @click.argument("store", type=click.Path(dir_okay=False, path_type=Path))
@@ -21,8 +23,8 @@ def backup_command(store: Path, target: Path) -> None:
     from wslive.audit.backup import back_up
 
     report = back_up(store, target)
-    events = sum(room.events for room in report.rooms)
-    click.echo(f"Copied to {target}: {len(report.rooms)} rooms, {events} events.")
+    events = counted(sum(room.events for room in report.rooms), "event")
+    click.echo(f"Copied to {target}: {counted(len(report.rooms), 'room')}, {events}.")
     for room in report.rooms:
         click.echo(f"  room {room.code}, head {room.events}:{room.head}")
     if not report.is_sound:

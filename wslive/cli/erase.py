@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from wslive.core.errors import UnknownPerson
+from wslive.core.errors import StoreInUse, UnknownPerson
 from wslive.core.room import Room
 
 
@@ -38,7 +38,13 @@ async def _erase(store: Path, code: str, person: str | None) -> str:
     from wslive.server.node import Node
     from wslive.server.settings import ServerSettings
 
-    log = await SqliteLog.open(store)
+    try:
+        log = await SqliteLog.open(store)
+    except StoreInUse:
+        raise StoreInUse(
+            f"A server is running on {store}. Stop it first; or let the room's host do it in a notebook, with "
+            "room.erase(person) or room.delete()."
+        ) from None
     try:
         # With the server's own keys: a poll that is secret still has its ballots read.
         node = Node(log, ServerSettings(secret_path=key_of(store)))

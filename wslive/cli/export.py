@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from wslive.core.errors import RoomUnavailable
+from wslive.core.text import counted
 
 
 @click.command("export")
@@ -39,7 +40,8 @@ def export_command(store: Path, code: str | None, what: str, form: str, names: b
         output.write_text(text, "utf-8", newline="")
     except OSError as error:
         raise click.FileError(str(output), error.strerror or "") from None
-    click.echo(f"{len(rows)} {what} written to {output}")
+    noun = ("person", "people") if what == "people" else (what.removesuffix("s"),)
+    click.echo(f"{counted(len(rows), *noun)} written to {output}")
 
 
 def only_room(codes: list[str]) -> str:

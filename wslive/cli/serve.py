@@ -19,6 +19,7 @@ from wslive.cli.hub import Hub
 from wslive.cli.signals import asked_to_end
 from wslive.cli.socketio import SocketIo
 from wslive.core.errors import PortInUse
+from wslive.core.text import counted
 from wslive.eventlog.base import EventLog
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
@@ -211,7 +212,7 @@ async def _greeting(server: Server, place: str, log: EventLog, more: Sequence[st
     if place == MEMORY:
         lines += ["Answers are kept in memory only: they are gone when this server ends."]
     else:
-        lines += [f"Answers are kept in {place}" + (f", with {_count(rooms, 'open room')}" if rooms else "")]
+        lines += [f"Answers are kept in {place}" + (f", with {counted(rooms, 'open room')}" if rooms else "")]
     lines += [
         "",
         "To host a room, paste this into a notebook cell on this computer:",
@@ -229,7 +230,3 @@ async def _greeting(server: Server, place: str, log: EventLog, more: Sequence[st
     elif not server.settings.anyone_may_host:
         lines += ["From another computer, hosting needs WSLIVE_HOST_TOKEN set to the same secret there and here."]
     return "\n".join([*lines, *(["", *more, ""] if more else []), "Ctrl-C ends the server."])
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wslive.core.text import counted
+
 if TYPE_CHECKING:
     from wslive.audit.recount import Poll, Recount
     from wslive.audit.store import RoomReport
@@ -29,9 +31,9 @@ def verify_command(store: Path) -> None:
         click.echo(f"DIFFERS  {problem}")
     for room in report.rooms:
         _tell(room)
-    events = sum(room.events for room in report.rooms)
-    polls = sum(len(room.recount.polls) for room in report.rooms)
-    checked = f"Checked {len(report.rooms)} rooms, {events} events, {polls} polls"
+    events = counted(sum(room.events for room in report.rooms), "event")
+    polls = counted(sum(len(room.recount.polls) for room in report.rooms), "poll")
+    checked = f"Checked {counted(len(report.rooms), 'room')}, {events}, {polls}"
     if not report.is_sound:
         click.echo(f"{checked}: the store is NOT what was acknowledged. Restore it from a backup.")
         sys.exit(1)
@@ -42,9 +44,9 @@ def _tell(report: RoomReport) -> None:
     click.echo(f"Room {report.code}  {report.recount.title!r}")
     erased = ""
     if report.erased or report.people_erased:
-        people = "1 person" if report.people_erased == 1 else f"{report.people_erased} people"
-        erased = f" ({report.erased} bodies erased, of {people})"
-    click.echo(f"  {report.events} events{erased}, head {report.events}:{report.head}")
+        people = counted(report.people_erased, "person", "people")
+        erased = f" ({counted(report.erased, 'body', 'bodies')} erased, of {people})"
+    click.echo(f"  {counted(report.events, 'event')}{erased}, head {report.events}:{report.head}")
     if report.problems:
         for problem in report.problems:
             click.echo(f"  DIFFERS  {problem}")
@@ -58,10 +60,11 @@ def _tell_poll(recount: Recount, activity: int, poll: Poll) -> None:
     more = ", discarded" if poll.discarded else ""
     if poll.is_secret:
         more += ", secret: sealed, and counted by the server alone when it closes"
-    click.echo(f"  poll {activity}  {poll.question!r}: {poll.votes} votes{more}")
+    click.echo(f"  poll {activity}  {poll.question!r}: {counted(poll.votes, 'vote')}{more}")
     for number, answered, counts in recount.tallies(activity):
         if poll.is_secret and number not in poll.counted:
-            click.echo(f"    round {number}: open; {len(poll.put_in.get(number, ()))} people have put something in")
+            people = counted(len(poll.put_in.get(number, ())), "person has", "people have")
+            click.echo(f"    round {number}: open; {people} put something in")
             continue
         told = ", ".join(f"{text!r} {counts.get(id, 0)}" for id, text in poll.options.items())
         click.echo(f"    round {number}: {answered} answered: {told}")

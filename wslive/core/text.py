@@ -1,4 +1,4 @@
-"""Text from people: cleaned once, on the way in, and measured in characters.
+"""Text from people: cleaned once, on the way in, and measured in characters. And numbers with their nouns.
 
 Control, bidirectional and zero-width characters are removed: they let a name look like another one, or turn
 around the text that follows it.
@@ -92,3 +92,8 @@ def clean(text: str, *, max_chars: int, what: str) -> str:
     if len(line) > max_chars:
         raise TextTooLong(f"{what} has {len(line)} characters; at most {max_chars} are allowed.")
     return line
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun: "1 poll", "3 polls"."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -23,7 +23,7 @@ from wslive.core.errors import WsliveError
 from wslive.notebook.said import calling_cell, running_cell
 from wslive.notebook.short_errors import shortened
 
-OwnerT = TypeVar("OwnerT")
+OwnerT = TypeVar("OwnerT", bound="HasAio")
 ResultT = TypeVar("ResultT")
 P = ParamSpec("P")
 
@@ -91,15 +91,19 @@ class blocking(Generic[OwnerT, P, ResultT]):
 
         @functools.wraps(self.function)
         def call(*args: P.args, **kwargs: P.kwargs) -> ResultT:
-            return run(self.function(owner, *args, **kwargs))
+            return run(self._called(owner, *args, **kwargs))
 
         return call
+
+    async def _called(self, owner: OwnerT, *args: P.args, **kwargs: P.kwargs) -> ResultT:
+        await owner.catch_up()
+        return await self.function(owner, *args, **kwargs)
 
 
 class Aio:
     """The awaitable twins of an object's blocking methods."""
 
-    def __init__(self, owner: object) -> None:
+    def __init__(self, owner: HasAio) -> None:
         """Keep the object."""
         self._owner = owner
 
@@ -111,7 +115,7 @@ class Aio:
 
         @functools.wraps(call.function)
         def start(*args: Any, **kwargs: Any) -> Awaitable[Any]:
-            return begin(call.function(owner, *args, **kwargs))
+            return begin(call._called(owner, *args, **kwargs))
 
         return start
 
@@ -127,3 +131,6 @@ class HasAio:
     def aio(self) -> Aio:
         """The same calls, to be awaited: `await x.aio.close()`."""
         return Aio(self)
+
+    async def catch_up(self) -> None:
+        """What each of these calls begins with: `Live` lets it see what this kernel has done before."""

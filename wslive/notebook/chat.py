@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from wslive.core.text import counted
 from wslive.core.view import View
 from wslive.notebook import frames
 from wslive.notebook.calls import HasAio, blocking
-from wslive.notebook.live import TIMEOUT_S, count
+from wslive.notebook.live import TIMEOUT_S
 from wslive.notebook.saved import note_html
 from wslive.notebook.shown import Shown
 
@@ -128,12 +129,12 @@ class Chat(Shown, HasAio):
         settings = self._settings()
         paused = ", paused" if settings["paused"] else ""
         held = self.live.peek(lambda view: len(view["activities"][str(self.id)]["lines"]))
-        return f"<{type(self).__name__}: {settings['mode']}{paused}, {count(held, 'line')}>"
+        return f"<{type(self).__name__}: {settings['mode']}{paused}, {counted(held, 'line')}>"
 
     def saved_html(self) -> str:
         """What a saved notebook shows: how many lines there were, and none of them."""
         held = self.live.peek(lambda view: len(view["activities"][str(self.id)]["lines"]))
-        return note_html("Chat", f"{count(held, 'line')}; what people write is not kept in the notebook.")
+        return note_html("Chat", f"{counted(held, 'line')}; what people write is not kept in the notebook.")
 
     def _of(self) -> View:
         found: View = self.live.connection.replica.view["activities"][str(self.id)]

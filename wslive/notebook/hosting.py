@@ -297,7 +297,7 @@ async def _enter(place: tuple[str, ...], make: Callable[[], LiveT]) -> LiveT:
     if before is not None and before.connection.status is not Status.ENDED:
         return before  # type: ignore[no-any-return]
     live = make()
-    await live.connection.open()
+    await live.open()
     _open[place] = live
     return live
 

@@ -7,11 +7,13 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from wslive.client.background import background
 from wslive.client.connection import Connection, Status
 from wslive.client.http import fetch
+from wslive.core.errors import ConnectionEnded
 from wslive.core.roles import Role
 from wslive.core.view import View
 from wslive.notebook.calls import HasAio, look, run
@@ -22,7 +24,11 @@ ResultT = TypeVar("ResultT")
 
 TIMEOUT_S = 10.0
 READ_WAIT_S = 1.0
-"""How long reading waits for the connection to come back, before it gives what there is."""
+"""How long reading waits for the connection to come back or to catch up, before it gives what there is."""
+
+_reached: dict[tuple[str, str], int] = {}
+"""How far this kernel has brought each room (code, epoch): whoever plays both sides has a connection for each, and
+what is done by one of them is to be seen by the others."""
 
 
 class StaleWarning(UserWarning):
@@ -39,7 +45,7 @@ class Live(HasAio):
     """
 
     def __init__(self, server: str, code: str, *, role: Role, **options: Any) -> None:
-        """Prepare the connection; `await live.connection.open()` makes it."""
+        """Prepare the connection; `await live.open()` makes it."""
         self.server = server
         self.code = code
         self.reactions = Reactions()
@@ -66,8 +72,11 @@ class Live(HasAio):
             StaleWarning: There is no connection, so the view is as old as the warning says.
         """
         connection = self.connection
-        if connection.status is Status.AWAY and not background().is_current:
-            run(connection.retry_now(READ_WAIT_S))
+        if not background().is_current:
+            if connection.status is Status.AWAY:
+                run(connection.retry_now(READ_WAIT_S))
+            elif self._is_behind():
+                run(self.catch_up())
         since = connection.away_since
         if since is not None and connection.status in (Status.AWAY, Status.ENDED):
             at = time.strftime("%H:%M:%S", time.localtime(since))
@@ -105,9 +114,22 @@ class Live(HasAio):
 
     # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    async def open(self) -> None:
+        """Make the connection; the errors are those of `Connection.open`."""
+        await self.connection.open()
+        self._has_reached(self.connection.replica.offset)
+
+    async def catch_up(self) -> None:
+        """Wait a moment until the replica shows what this kernel has done by its other connections."""
+        if self.connection.status is Status.LIVE and self._is_behind():
+            with suppress(TimeoutError, ConnectionEnded):
+                await self.connection.changed(lambda _: not self._is_behind(), READ_WAIT_S)
+
     async def command(self, activity: int, kind: str, body: View, timeout_s: float, ref: str | None = None) -> int:
         """Send a command and return its offset once the replica shows it; the errors are those of `Connection`."""
-        return await self.connection.command(activity, kind, body, timeout_s=timeout_s, ref=ref)
+        offset = await self.connection.command(activity, kind, body, timeout_s=timeout_s, ref=ref)
+        self._has_reached(offset)
+        return offset
 
     async def speak(self, activity: int, text: str, again: bool, timeout_s: float) -> None:
         """Say a chat line; the same cell run again says it once."""
@@ -117,6 +139,15 @@ class Live(HasAio):
         """Close the connection and everything that waits on it."""
         self.reactions.close()
         await self.connection.close()
+
+    def _has_reached(self, offset: int) -> None:
+        if (position := self.connection.replica.position) is not None:
+            key = (self.code, position.epoch)
+            _reached[key] = max(_reached.get(key, 0), offset)
+
+    def _is_behind(self) -> bool:
+        position = self.connection.replica.position
+        return position is not None and position.offset < _reached.get((self.code, position.epoch), 0)
 
     def _status_changed(self, status: Status) -> None:
         self.reactions.changed()
@@ -144,8 +175,3 @@ def shown_time(at_ms: float) -> str:
     today = time.localtime()
     is_today = (then.tm_year, then.tm_yday) == (today.tm_year, today.tm_yday)
     return time.strftime("%H:%M", then) if is_today else time.strftime("%d %b %H:%M", then).lstrip("0")
-
-
-def count(number: int, one: str, many: str | None = None) -> str:
-    """A number with its noun: "1 poll", "3 polls"."""
-    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from wslive.core.errors import UnknownPerson
+from wslive.core.text import counted
 from wslive.core.view import View
 from wslive.notebook import frames
 from wslive.notebook.calls import HasAio, blocking
-from wslive.notebook.live import TIMEOUT_S, count
+from wslive.notebook.live import TIMEOUT_S
 from wslive.notebook.saved import note_html
 from wslive.notebook.shown import Shown
 from wslive.wire.messages import Arrivals
@@ -150,7 +151,7 @@ class People(Shown, HasAio):
     def saved_html(self) -> str:
         """What a saved notebook shows: how many they were, and no name."""
         joined = self.live.peek(lambda view: view["people"]["count"])
-        return note_html("People", f"{count(joined, 'person', 'people')}; names are not kept in the notebook.")
+        return note_html("People", f"{counted(joined, 'person', 'people')}; names are not kept in the notebook.")
 
     def _here(self) -> list[str]:
         presence = self.live.connection.presence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from wslive.core.text import counted
 from wslive.core.view import View
 from wslive.notebook.calls import HasAio, blocking
-from wslive.notebook.live import count
 from wslive.notebook.reactions import Place
 from wslive.notebook.saved import poll_html, poll_text
 from wslive.notebook.shown import Shown
@@ -156,7 +156,7 @@ class Question(Shown, HasAio):
             lambda view: (self._of(view)["definition"], self._of(view)["status"], self._of(view)["tally"]["answered"])
         )
         state = "discarded" if status["discarded"] else "open" if status["open"] else "closed"
-        return f"<{type(self).__name__} {definition['question']!r}: {state}, {count(answered, 'answer')}>"
+        return f"<{type(self).__name__} {definition['question']!r}: {state}, {counted(answered, 'answer')}>"
 
 
 def tally(poll: View, round: int | None) -> dict[str, int] | None:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, TypeVar
 from wslive.client.connection import Status
 from wslive.client.http import fetch, fetch_json
 from wslive.core.errors import NotAllowed, PollHasBallots, UnknownActivity
+from wslive.core.text import counted
 from wslive.core.view import View
 from wslive.crowd import Behaviour, Crowd
 from wslive.crowd.model import SYNTHETIC
@@ -21,7 +22,7 @@ from wslive.notebook.calls import blocking
 from wslive.notebook.charts import LiveChart
 from wslive.notebook.chat import HostChat
 from wslive.notebook.invitations import Invitation, Invitations
-from wslive.notebook.live import TIMEOUT_S, HostLive, count, shown_time
+from wslive.notebook.live import TIMEOUT_S, HostLive, shown_time
 from wslive.notebook.local_server import ServerAt
 from wslive.notebook.people import People, Person, person_id
 from wslive.notebook.poll import Poll, opening
@@ -199,8 +200,8 @@ class HostRoom(HostLive, Shown):
         people = [person for person in names if not person["name"].endswith(SYNTHETIC)]
         if people:
             raise NotAllowed(
-                f"{count(len(people), 'person is', 'people are')} in this room: answers of a rehearsal would mix with "
-                "theirs. Rehearse in a room of its own: wslive.host(…, new=True)."
+                f"{counted(len(people), 'person is', 'people are')} in this room: answers of a rehearsal would mix "
+                "with theirs. Rehearse in a room of its own: wslive.host(…, new=True)."
             )
         # Sixty seconds of a lively hall, in the time there is.
         behaviour = Behaviour(pace=max(1.0, 60.0 / seconds), leave_mean_s=3600.0)
@@ -334,8 +335,8 @@ class HostRoom(HostLive, Shown):
         """Note that the room was there already."""
         view = self.connection.replica.view
         opened = shown_time(view["room"]["opened_at_ms"])
-        people = count(view["people"]["count"], "person", "people")
-        self.resumed = f"Resumed: opened {opened}, {people}, {count(len(_polls(view)), 'poll')}"
+        people = counted(view["people"]["count"], "person", "people")
+        self.resumed = f"Resumed: opened {opened}, {people}, {counted(len(_polls(view)), 'poll')}"
 
     def __repr__(self) -> str:
         title, joined, ended = self.peek(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from html import escape
 
+from wslive.core.text import counted
 from wslive.core.view import View
 
 _BAR_WIDTH = 320
@@ -23,7 +24,7 @@ def poll_html(poll: View, *, at_s: float | None = None) -> str:
     """
     definition, status, tally = poll["definition"], poll["status"], poll["tally"]
     answered = tally["answered"]
-    notes = ["1 answer" if answered == 1 else f"{answered} answers"]
+    notes = [counted(answered, "answer")]
     if status["round"] > 1:
         notes.append(f"round {status['round']}")
     if definition.get("secret"):

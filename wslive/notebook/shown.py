@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _making = threading.Lock()
 
 _OURS = frozenset(
-    "at command connection describe_resumed events learn_links let_go live part part_of peek reactions read "
-    "refresh_saved saved_html saved_text speak widgets".split()
+    "at catch_up command connection describe_resumed events learn_links let_go live open part part_of peek reactions "
+    "read refresh_saved saved_html saved_text speak widgets".split()
 )
 """What rooms and their parts are made of, and no completion offers."""
 
@@ -56,6 +56,10 @@ class Shown:
             if self._widget is None:
                 self._widget = RoomWidget(self.live, self.part, self.id)
             return self._widget
+
+    async def catch_up(self) -> None:
+        """See `Live.catch_up`."""
+        await self.live.catch_up()
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if name not in _OURS]

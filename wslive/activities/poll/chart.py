@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wslive.core.math import flatten
+from wslive.core.text import counted
 
 Figure = dict[str, Any]
 
@@ -148,7 +149,7 @@ def figure(view: Mapping[str, Any], *, as_of_ms: int | None = None, width_px: fl
     made = fill(view, width_px=width_px)
     definition, status, tally = view["definition"], view["status"], view["tally"]
     question = flatten(definition.get("question_math"), definition["question"])
-    notes = ["1 answer" if tally["answered"] == 1 else f"{tally['answered']} answers"]
+    notes = [counted(tally["answered"], "answer")]
     if status["round"] > 1:
         notes.append(f"round {status['round']}")
     if definition["max_choices"] > 1:
