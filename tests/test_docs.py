@@ -241,7 +241,7 @@ def test_the_recipe_names_what_views_are_handed() -> None:
     client = (ROOT / "wslive/web/client.js").read_text("utf-8")
     (source,) = fences(page, "js view")
     (handed,) = re.findall(r"const \{ (.+) \} = lib;", source)
-    offered = library[library.index("export function makeLib") :].partition("return {")[2].partition("};")[0]
+    offered = library[library.index("export const makeLib") :].partition("({")[2].partition("});")[0]
     assert set(handed.split(", ")) <= set(re.findall(r"\w+", offered))
     getters = set(re.findall(r"^    (\w+): \(\) =>", library[library.index("export function activityModel") :], re.M))
     (shown,) = re.findall(r'const SHOWN =\s+"([^"]+)"', client)

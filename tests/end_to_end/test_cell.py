@@ -9,18 +9,21 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.end_to_end.browser import Pages, accessibility_violations, chart_values, wait_for_chart
 from tests.end_to_end.hall import CHAT, Hall
+from wslive.server.cells import styles
 from wslive.server.settings import Rate
 
 OPTIONS = ["quick", "merge", "heap"]
 
-CELL = """async ([files, plotly, options, kind, id, theme]) => {
+CELL = """async ([files, plotly, options, kind, id, theme, css]) => {
     const load = (name) => import(`${files}${name}`);
-    const [wire, client, lib, view] = await Promise.all(
-        ["wire.js", "client.js", "lib.js", `activities/${kind}/view.js`].map(load),
+    const [wire, client, lib, charts, view, chart, controls] = await Promise.all(
+        [
+            ...["wire.js", "client.js", "lib.js", "charts.js", `activities/${kind}/view.js`],
+            ...["activities/poll/chart.js", "activities/poll/controls.js"],
+        ].map(load),
     );
     const style = document.createElement("style");
-    const css = ["style.css", "poll.css", "chat.css"].map(async (name) => (await fetch(files + name)).text());
-    style.textContent = (await Promise.all(css)).join("\\n");
+    style.textContent = css;
     document.head.replaceChildren(style);
     document.title = "cell";
     document.documentElement.lang = "en";
@@ -45,11 +48,10 @@ CELL = """async ([files, plotly, options, kind, id, theme]) => {
         check();
     });
     const made = lib.makeLib({
-        plotly: () => lib.plotlyBySource([plotly]),
-        chart: async () => {
-            const template = await (await fetch(`${files}activities/poll/chart.json`)).json();
-            return { ...(await load("activities/poll/chart.js")), template };
-        },
+        plotly: charts.once(() => charts.bySource([plotly])),
+        template: async () => (await fetch(`${files}activities/poll/chart.json`)).json(),
+        charts: { poll: chart.makeChart },
+        controls: { poll: controls.makeControls },
     });
     const model = lib.activityModel(live, { activity: id, place: "cell" });
     window.end = view.default.render({ model, el: cell, lib: made });
@@ -75,7 +77,7 @@ def show(hall: Hall, new_page: Pages) -> Show:
         page.goto(f"{hall.url}/health")  # of the server's origin, with nothing of ours on it
         options = {"room": hall.code, "role": role, "token": hall.host_key if role == "host" else "", "name": "Ada"}
         files = f"{hall.url}/static/"
-        page.evaluate(CELL, [files, files + plotly, options, kind, id, theme])
+        page.evaluate(CELL, [files, files + plotly, options, kind, id, theme, styles()])
         return page
 
     return show

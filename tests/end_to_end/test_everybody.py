@@ -12,6 +12,7 @@ from tests.end_to_end.hall import CHAT, Hall
 from wslive.server.settings import Rate
 
 FIRST_VISIT_BYTES = 50_000
+UNPACKED_BYTES = 100_000
 LONG = "Ein_sehr_langes_Wort_ohne_jede_Stelle_an_der_man_es_trennen_könnte_" * 2
 
 
@@ -97,7 +98,9 @@ def polls(hall: Hall) -> list[str]:
     return [id for id, activity in hall.host.view["activities"].items() if activity["kind"] == "poll"]
 
 
-def test_a_first_visit_on_a_phone_costs_no_more_than_fifty_kilobytes(hall: Hall, new_page: Pages) -> None:
+def test_a_first_visit_on_a_phone_costs_fifty_kilobytes_and_a_hundred_unpacked_at_most(
+    hall: Hall, new_page: Pages
+) -> None:
     page = new_page(viewport=(360, 740))
     seen: list[Response] = []
     page.on("response", lambda response: seen.append(response))
@@ -116,6 +119,8 @@ def test_a_first_visit_on_a_phone_costs_no_more_than_fifty_kilobytes(hall: Hall,
     assert "/static/client.js" in sizes
     assert not any("plotly" in url for url in sizes)
     assert sum(sizes.values()) <= FIRST_VISIT_BYTES, sizes
+    unpacked = {response.url.removeprefix(hall.url): len(response.body()) for response in seen}
+    assert sum(unpacked.values()) <= UNPACKED_BYTES, unpacked
 
 
 def test_the_keyboard_alone_is_enough_and_focus_stays_where_it_was(hall: Hall, new_page: Pages) -> None:

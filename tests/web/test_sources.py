@@ -11,7 +11,7 @@ PACKAGE = Path(math.__file__).resolve().parent.parent
 WEB = PACKAGE / "web"
 VIEWS = sorted((PACKAGE / "activities").glob("*/*.js"))
 SCRIPTS = [*sorted(WEB.glob("*.js")), *VIEWS]
-BLOBS = [WEB / "wire.js", WEB / "client.js", WEB / "lib.js", *VIEWS]
+BLOBS = [WEB / "wire.js", WEB / "client.js", WEB / "lib.js", WEB / "charts.js", *VIEWS]
 STYLES = sorted(WEB.glob("*.css"))
 PAGES = sorted(WEB.glob("*.html"))
 

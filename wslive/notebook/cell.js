@@ -13,7 +13,7 @@ export const page = (globalThis[Symbol.for("wslive.page.1")] ??= { kernels: new 
 // All addresses: a notebook that adds one of its own to ours is given no ticket of ours.
 const keyOf = ({ urls, room, actor }) => [...urls, room, actor].join(" ");
 
-export function makeCells({ wire, client, lib: library, layouts, views, styles, chart }) {
+export function makeCells({ wire, client, lib: library, charts, layouts, views, styles, more }) {
   const tickets = new Map();
   const asking = new Map(); // key → those who wait for a ticket
   const lives = new Set();
@@ -142,7 +142,7 @@ export function makeCells({ wire, client, lib: library, layouts, views, styles, 
   function makeLib(about) {
     const fromServer = about.urls.map((url) => `${url.replace(/\/$/, "")}/static/plotly.min.js`);
     const sources = [...fromServer, () => plotlyFromKernel(kernelOf(about))];
-    return library.makeLib({ plotly: () => library.plotlyBySource(sources), chart });
+    return library.makeLib({ ...more, plotly: charts.once(() => charts.bySource(sources)) });
   }
 
   async function plotlyFromKernel(kernel) {

@@ -15,7 +15,8 @@ export async function load() {
   for (const [name, source] of Object.entries(files)) loaded[name] = await asModule(source);
   const drawn = {};
   for (const [kind, source] of Object.entries(views)) drawn[kind] = (await asModule(source)).default;
-  const { cell, wire, client, lib, layouts, chart } = loaded;
-  const made = cell.makeCells({ wire, client, lib, layouts, views: drawn, styles, chart: () => ({ ...chart, template }) });
+  const { cell, wire, client, lib, charts, layouts, chart, controls } = loaded;
+  const more = { template: () => template, charts: { poll: chart.makeChart }, controls: { poll: controls.makeControls } };
+  const made = cell.makeCells({ wire, client, lib, charts, layouts, views: drawn, styles, more });
   return { ...made, describe: cell.describe };
 }

@@ -38,18 +38,23 @@ def cells() -> Cells:
     files = {
         "cell": notebook / "cell.js",
         "layouts": notebook / "layouts.js",
-        **{name: web / f"{name}.js" for name in ("wire", "client", "lib")},
-        "chart": _PACKAGE / "activities" / "poll" / "chart.js",
+        **{name: web / f"{name}.js" for name in ("wire", "client", "lib", "charts")},
+        **{name: _PACKAGE / "activities" / "poll" / f"{name}.js" for name in ("chart", "controls")},
     }
-    styles = [*(web / name for name in ("style.css", "poll.css", "chat.css")), notebook / "cell.css"]
     sources: dict[str, Any] = {
         **{name: path.read_text("utf-8") for name, path in files.items()},
-        "styles": "\n".join(path.read_text("utf-8") for path in styles),
+        "styles": styles(),
         "template": chart.TEMPLATE,
         "views": {kind: view.read_text("utf-8") for kind, view in _views().items()},
     }
     body = (notebook / "cells.js").read_text("utf-8").replace("__SOURCES__", json.dumps(sources), 1).encode()
     return Cells(f"cells-{hashlib.sha256(body).hexdigest()[:12]}.js", body)
+
+
+def styles() -> str:
+    """The look of everything in a cell."""
+    web = [_PACKAGE / "web" / f"{name}.css" for name in ("style", "poll", "chart", "chat")]
+    return "\n".join(path.read_text("utf-8") for path in (*web, _PACKAGE / "notebook" / "cell.css"))
 
 
 def _views() -> dict[str, Path]:

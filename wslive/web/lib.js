@@ -1,4 +1,4 @@
-// What views are handed as `lib`: elements, formulas, words, charts. No import, no HTML from strings anywhere.
+// What views are handed as `lib`: elements, formulas, words. No import, no HTML from strings anywhere.
 
 const SVG = "http://www.w3.org/2000/svg";
 const MATHML = "http://www.w3.org/1998/Math/MathML";
@@ -146,15 +146,6 @@ export const percent = (n, of) => (of ? `${Math.floor((200 * n + of) / (2 * of))
 /** "37 of 52 answered": of all who have joined, also those who have left since. */
 export const turnout = (answered, joined) => `${answered} of ${Math.max(answered, joined)} answered`;
 
-const BALLOT_OF = ["connection", "token", "invitation", "login"];
-
-/** "L1: one ballot a token": how sure it is that a ballot is a person, by the least sure of those who have joined. */
-export function certainty(people) {
-  const levels = Object.values(people?.names ?? {}).map((person) => person.level ?? 1);
-  const least = Math.min(...levels);
-  return levels.length ? `L${least}: one ballot a ${BALLOT_OF[least]}` : "";
-}
-
 /** The state of the connection for people. */
 export function statusWords({ status, awaySince, pending = [], reason }) {
   if (status === "live") return "Connected";
@@ -178,67 +169,17 @@ export function announce(message) {
   announcer.textContent = announcer.textContent === message ? `${message}\u00a0` : message;
 }
 
-export const reducesMotion = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-
-// ── plotly.js: once a page, and only where a chart is drawn ───────────────────────────────────────────────────────
-
-const PLOTLY = Symbol.for("wslive.plotly.1");
-
-function plotlyOnce(load) {
-  globalThis[PLOTLY] ??= load().catch((error) => {
-    globalThis[PLOTLY] = null; // the next chart tries again
-    throw error;
-  });
-  return globalThis[PLOTLY];
-}
-
-/** By a script element: pages of ours, whose policy runs our files and no strings. */
-export function plotlyByScript(url) {
-  return new Promise((resolve, reject) => {
-    const script = h("script", { src: url });
-    script.onload = () => resolve(globalThis.Plotly);
-    script.onerror = () => reject(new Error("plotly.js could not be loaded"));
-    document.head.append(script);
-  });
-}
-
-/** By its source: pages of a notebook, where a global `define` or `Plotly` may be somebody else's. */
-export async function plotlyBySource(sources) {
-  for (const source of sources) {
-    try {
-      const code = typeof source === "function" ? await source() : await fetched(source);
-      const module = { exports: {} };
-      new Function("module", "exports", "define", code)(module, module.exports, undefined);
-      return module.exports;
-    } catch (error) {
-      console.warn("wslive: plotly.js from another place:", error.message);
-    }
-  }
-  throw new Error("plotly.js could not be loaded");
-}
-
-async function fetched(url) {
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: ${response.status}`);
-  return response.text();
-}
-
 // ── putting it together ───────────────────────────────────────────────────────────────────────────────────────────
 
 /**
  * The `lib` of views.
  *
- * @param options.plotly loads plotly.js: () => plotlyByScript(url) or () => plotlyBySource([url, …])
- * @param options.chart (kind) => (a promise of) {template, fit}: what the activity's chart.py and chart.js hold
+ * @param more what only some pages can do: {charts: {kind: makeChart}, plotly, template, controls: {kind: makeControls}}
  */
-export function makeLib({ plotly, chart }) {
-  const charts = {};
-  return {
-    h, attr, text, show, list, icon, formula, plain, clock, count, percent, turnout, certainty, statusWords, announce, reducesMotion,
-    plotly: () => plotlyOnce(plotly),
-    chart: (kind) => (charts[kind] ??= Promise.resolve(chart(kind))),
-  };
-}
+export const makeLib = (more = {}) => ({
+  h, attr, text, show, list, icon, formula, plain, clock, count, percent, turnout, statusWords, announce,
+  ...more,
+});
 
 /** The polls that an audience sees: the one on stage, other open ones, or, while none is open, the one before. */
 export function pollsToShow({ room, activities }) {

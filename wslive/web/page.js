@@ -23,8 +23,7 @@ const code = cleanCode(decodeURIComponent(location.pathname.match(/\/r\/([^/]+)\
 // One that the host has handed out stands behind the #, which browsers send to nobody.
 const invitation = location.hash.match(/^#(\d+-[A-Za-z0-9]+)$/)?.[1] ?? null;
 const storage = wire.safeStorage("localStorage");
-// The phone draws its own bars: plotly.js is fifty times the size of this page.
-const lib = makeLib({ plotly: () => Promise.reject(new Error("not on this page")), chart: () => null });
+const lib = makeLib(); // without charts: the phone draws its own bars
 
 // ── the doors: code and name ────────────────────────────────────────────────────────────────────────────────────
 
@@ -57,7 +56,7 @@ function labelled(label, input, note) {
 function codeProblem(typed) {
   const strange = [...cleanCode(typed)].find((symbol) => !CODE_SYMBOLS.includes(symbol));
   if (strange && "01OIL".includes(strange)) {
-    return `There is no “${strange}” in a code (nor 0, O, 1, I or L). Look again: it may be a D, Q, J or 7.`;
+    return "A code has no 0, O, 1, I or L. Look again: it may be a D, Q, J or 7.";
   }
   if (strange) return `There is no “${strange}” in a code, only letters A to Z and digits 2 to 9.`;
   if (!cleanCode(typed)) return `Type the ${CODE_LENGTH} symbols of the code.`;

@@ -1,9 +1,10 @@
 // The projector: one question and its chart, and how to join; no names, no chat.
 
-import { fit } from "./activities/poll/chart.js";
+import { makeChart } from "./activities/poll/chart.js";
 import poll from "./activities/poll/view.js";
+import { byScript, once } from "./charts.js";
 import { connect } from "./client.js";
-import { activityModel, attr, h, makeLib, plotlyByScript, pollsToShow, show, statusWords, text, turnout } from "./lib.js";
+import { activityModel, attr, h, makeLib, pollsToShow, show, statusWords, text, turnout } from "./lib.js";
 import { LOGIN_ENDED, fetchOwn, loginLink, tickets } from "./login.js";
 import * as wire from "./wire.js";
 
@@ -16,8 +17,9 @@ const here = (path) => new URL(path, BASE).href;
 const code = decodeURIComponent(location.pathname.match(/\/r\/([^/]+)\/screen\/?$/)?.[1] ?? "").toUpperCase();
 const storage = wire.safeStorage("localStorage");
 const lib = makeLib({
-  plotly: () => plotlyByScript(here("static/plotly.min.js")),
-  chart: async (kind) => ({ fit, template: await (await fetch(here(`static/activities/${kind}/chart.json`))).json() }),
+  plotly: once(() => byScript(here("static/plotly.min.js"))),
+  template: async (kind) => (await fetch(here(`static/activities/${kind}/chart.json`))).json(),
+  charts: { poll: makeChart },
 });
 const live = connect({ wire, urls: [BASE], room: code, role: "viewer", ...tickets(BASE, code, "viewer") });
 

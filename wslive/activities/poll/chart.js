@@ -1,7 +1,8 @@
-// A poll's tally as Plotly data: the twin of chart.py's fill(); a test compares what both make of the same views.
-// Only what draws charts loads this file: the projector and cells. No import.
+// A poll's tally as Plotly data, the twin of chart.py's fill() (a test compares what both make of the same views), and
+// the chart that shows it. Only what draws charts loads this file: the projector and cells. No import.
 
 const MAX_ROWS = 1_000;
+const CELL_HEIGHT_PX = 280;
 
 export function wrap(text, chars, maxLines) {
   const lines = [""];
@@ -98,4 +99,74 @@ export function fit(view, template, { width, height, size, least }, lib) {
     const needed = rows ? template.rows_margin_px + Math.ceil(rows * font_px * template.row_height) : 0;
     if (needed <= height || font_px <= least) return { ...made, size: font_px, height: Math.max(height, needed) };
   }
+}
+
+// ── the chart on a page ───────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * A chart that follows a poll's view, for `lib.charts`.
+ *
+ * @param lib what views are handed, with `plotly` and `template`
+ * @param place "cell" or "screen"
+ * @param onFailure called where plotly.js cannot be loaded
+ */
+export function makeChart(lib, place, onFailure) {
+  const box = lib.h("div.wslive-chart", { role: "img" });
+  let view = null;
+  let shown = null;
+  let queued = false;
+  let plotly = null;
+  let template = null;
+  const draw = async () => {
+    queued = false;
+    if (!view || !box.clientWidth) return; // folded away; the observer calls again
+    try {
+      [plotly, template] = await Promise.all([lib.plotly(), template ?? lib.template("poll")]);
+    } catch (error) {
+      return onFailure(error);
+    }
+    const [width, given] = [box.clientWidth, box.clientHeight];
+    if (!view || !width) return;
+    const isScreen = place === "screen";
+    const wanted = isScreen ? Math.max(17, Math.min(width / 44, given / 17)) : 13;
+    const room = { width, height: isScreen ? given : CELL_HEIGHT_PX, size: wanted, least: isScreen ? 11 : 13 };
+    const { data, layout, size, height } = fit(view, template, room, lib);
+    if (!isScreen) box.style.setProperty("height", `${height}px`);
+    box.style.setProperty("overflow-y", height > box.clientHeight ? "auto" : "hidden");
+    const font = { size, family: getComputedStyle(box).fontFamily };
+    const look = { width, height, font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
+    const margin = { ...layout.margin, t: layout.showlegend ? size * 2.2 : 8 };
+    await plotly.react(box, data, { ...layout, ...look, margin }, template.config);
+  };
+  const queue = () => {
+    if (queued) return;
+    queued = true;
+    requestAnimationFrame(draw); // a hidden tab has no frames: it draws once, when it is looked at again
+  };
+  const observer = new ResizeObserver(queue);
+  observer.observe(box);
+  return {
+    box,
+    show(next) {
+      const key = JSON.stringify([next.definition, next.tally]);
+      if (view && key === shown) return; // somebody said something in the chat, and the like
+      shown = key;
+      view = next;
+      lib.attr(box, { "aria-label": spoken(next, lib) });
+      queue();
+    },
+    remove() {
+      view = null;
+      observer.disconnect();
+      plotly?.purge(box);
+    },
+  };
+}
+
+/** The tally as a sentence, the most chosen first. */
+function spoken({ definition, tally }, lib) {
+  if (!tally.counts) return "";
+  const rows = definition.options.map((o) => [tally.counts[o.id] ?? 0, lib.plain(o.math, o.text)]);
+  const said = rows.sort((a, b) => b[0] - a[0]).map(([n, text]) => `${text}: ${n}, ${lib.percent(n, tally.answered)}`);
+  return `Result: ${said.join("; ")}.`;
 }

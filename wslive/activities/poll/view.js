@@ -2,77 +2,12 @@
 // tab or a reconnect shows the same, an answer that is still on its way included.
 
 const IGNORE_TAPS_MS = 400;
-const CELL_HEIGHT_PX = 280;
 const VOTES = new Set(["cast_vote", "retract_vote"]);
 const OUT = new Set([4504, "removed"]); // how a connection ends for somebody who was sent out
 const CHECK = "M5 12.5l4.5 4.5L19 7.5";
 const LOCK = "M6.5 11h11v8.5h-11zM8.5 11V8a3.5 3.5 0 0 1 7 0v3";
 
 const LOST = "The answers of this round cannot be read any more; the host has to ask again.";
-const LOST_HOST = "The key of this round's ballot box is gone, and with it the answers. Begin a new round to ask again.";
-
-// ── the chart ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-function makeChart(lib, place, onFailure) {
-  const box = lib.h("div.wslive-chart", { role: "img" });
-  let view = null;
-  let shown = null;
-  let queued = false;
-  let plotly = null;
-  const draw = async () => {
-    queued = false;
-    if (!view || !box.clientWidth) return; // folded away; the observer calls again
-    let chart;
-    try {
-      [plotly, chart] = await Promise.all([lib.plotly(), lib.chart("poll")]);
-    } catch (error) {
-      return onFailure(error);
-    }
-    const [width, given] = [box.clientWidth, box.clientHeight];
-    if (!view || !width) return;
-    const isScreen = place === "screen";
-    const wanted = isScreen ? Math.max(17, Math.min(width / 44, given / 17)) : 13;
-    const room = { width, height: isScreen ? given : CELL_HEIGHT_PX, size: wanted, least: isScreen ? 11 : 13 };
-    const { data, layout, size, height } = chart.fit(view, chart.template, room, lib);
-    if (!isScreen) box.style.setProperty("height", `${height}px`);
-    box.style.setProperty("overflow-y", height > box.clientHeight ? "auto" : "hidden");
-    const font = { size, family: getComputedStyle(box).fontFamily };
-    const look = { width, height, font, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)" };
-    const margin = { ...layout.margin, t: layout.showlegend ? size * 2.2 : 8 };
-    await plotly.react(box, data, { ...layout, ...look, margin }, chart.template.config);
-  };
-  const queue = () => {
-    if (queued) return;
-    queued = true;
-    requestAnimationFrame(draw); // a hidden tab has no frames: it draws once, when it is looked at again
-  };
-  const observer = new ResizeObserver(queue);
-  observer.observe(box);
-  return {
-    box,
-    show(next) {
-      const key = JSON.stringify([next.definition, next.tally]);
-      if (view && key === shown) return; // somebody said something in the chat, and the like
-      shown = key;
-      view = next;
-      lib.attr(box, { "aria-label": spoken(next, lib) });
-      queue();
-    },
-    remove() {
-      view = null;
-      observer.disconnect();
-      plotly?.purge(box);
-    },
-  };
-}
-
-/** The tally as a sentence, the most chosen first. */
-function spoken({ definition, tally }, lib) {
-  if (!tally.counts) return "";
-  const rows = definition.options.map((o) => [tally.counts[o.id] ?? 0, lib.plain(o.math, o.text)]);
-  const said = rows.sort((a, b) => b[0] - a[0]).map(([n, text]) => `${text}: ${n}, ${lib.percent(n, tally.answered)}`);
-  return `Result: ${said.join("; ")}.`;
-}
 
 // ── what holds for one reader just now ────────────────────────────────────────────────────────────────────────────
 
@@ -110,9 +45,6 @@ function secrecy({ results }, { open }, isHost) {
   return `Secret: once the poll is closed, ${nobody}. ${shown}`;
 }
 
-/** The host's notebook is on the beamer: what the audience may not see yet is not shown there either. */
-const isHiddenFromRoom = ({ results }, { open }) => results === "host_only" || (results !== "live" && open);
-
 // ── the view ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function render({ model, el, lib }) {
@@ -121,10 +53,7 @@ function render({ model, el, lib }) {
   let ignoreUntil = 0;
   let shownKey = null;
   let draft = null; // of a multiple choice that is not sent yet
-  let peeks = false;
-  let asks = false; // whether the poll is really to be discarded
   let chartFailed = false;
-  let problem = "";
 
   const labelId = `wslive-question-${model.get("activity")}-${Math.random().toString(36).slice(2, 8)}`;
   const eyebrow = h("p.wslive-eyebrow");
@@ -132,10 +61,12 @@ function render({ model, el, lib }) {
   const hint = h("p.wslive-hint");
   const secret = h("p.wslive-secret", { hidden: true }, icon(LOCK), h("span"));
   const options = h("div.wslive-options", { role: "group", "aria-labelledby": labelId });
-  const chart = makeChart(lib, place, () => {
+  const chart = lib.charts?.poll(lib, place, () => {
     chartFailed = true;
     draw();
   });
+  const isHost = model.get("role") === "host";
+  const controls = isHost ? lib.controls?.poll(model, lib, draw) : null;
   const turnoutBar = h("span.wslive-turnout-bar");
   const turnoutText = h("p.wslive-turnout-text");
   const turnoutNote = h("p.wslive-turnout-note");
@@ -145,11 +76,10 @@ function render({ model, el, lib }) {
   const retract = h("button.wslive-button.wslive-quiet", { type: "button", onclick: takeBack }, "Take my answer back");
   const actions = h("div.wslive-actions", {}, send, state, retract);
   const foot = h("p.wslive-foot");
-  const controls = h("div.wslive-controls");
   const alert = h("p.wslive-problem", { role: "alert" });
   const root = h("section.wslive-poll", { "data-place": place, "aria-labelledby": labelId });
   root.append(h("header.wslive-poll-head", {}, eyebrow, question, secret, hint));
-  root.append(options, actions, chart.box, turnout, foot, controls, alert);
+  root.append(...[options, actions, chart?.box, turnout, foot, controls?.box, alert].filter(Boolean));
   el.append(root);
 
   function vote(chosen) {
@@ -184,59 +114,6 @@ function render({ model, el, lib }) {
     const isTaken = status.open && !status.lost;
     const mayVote = model.get("role") === "participant" && model.get("status") !== "ended" && isTaken;
     return mayVote && (definition.changeable || !hasAnswered);
-  }
-
-  function host(kind, body = {}, to = undefined) {
-    problem = "";
-    model.command(kind, body, to).catch((refused) => {
-      problem = refused.message;
-      draw();
-    });
-  }
-
-  const control = (label, action, attributes = {}) =>
-    h("button.wslive-button", { type: "button", onclick: action, ...attributes }, label);
-  const buttons = {
-    close: control("Close poll", () => host("close")),
-    reopen: control("Reopen", () => host("reopen")),
-    round: control("New round", () => host("start_round"), { title: "Ask again; the answers so far stay in their round" }),
-    stage: control("Show", () => host("set_stage", { activity: Number(model.get("activity")) }, 0), {
-      title: "Put this question in front of the audience",
-    }),
-    peek: control("Peek", () => {
-      peeks = !peeks;
-      draw();
-    }),
-    more: control("⋯", () => fold(buttons.discard.hidden), { "aria-label": "More", "aria-expanded": "false" }),
-    discard: control("Discard poll and answers", () => ask(true)),
-    sure: control("Discard", () => {
-      asks = false;
-      host("discard");
-    }),
-    keep: control("Keep the poll", () => ask(false)),
-  };
-  for (const name of ["discard", "sure"]) buttons[name].classList.add("wslive-danger");
-  const { sure, keep, ...usual } = buttons;
-  const doubt = h("p.wslive-doubt", { role: "alert" });
-  const asking = h("div.wslive-controls", { hidden: true }, doubt, sure, keep);
-  asking.onkeydown = (event) => {
-    if (event.key === "Escape") ask(false);
-  };
-  controls.append(...Object.values(usual));
-  controls.after(asking);
-
-  function fold(open) {
-    show(buttons.discard, open);
-    attr(buttons.more, { "aria-expanded": String(open) });
-  }
-  fold(false);
-
-  /** What cannot be taken back is asked twice; the keyboard is on the way out, so a second Enter does no harm. */
-  function ask(open) {
-    asks = open;
-    draw();
-    if (open) keep.focus();
-    else buttons.discard.focus();
   }
 
   function drawOptions(definition, status, { ballot, chosen, state: phase }, bars) {
@@ -276,23 +153,6 @@ function render({ model, el, lib }) {
     show(retract, canVote(definition, status) && definition.changeable && ballot.length > 0 && phase !== "sending" && !changed);
   }
 
-  function drawControls({ definition, status }, hidden) {
-    const isHost = model.get("role") === "host" && place === "cell";
-    show(controls, isHost && !asks);
-    show(asking, isHost && asks);
-    const { answered, earlier } = model.get("view").tally;
-    const gone = Math.max(answered, ...earlier.map((round) => round.answered));
-    text(doubt, asks ? `Really? ${gone ? `${lib.count(gone, "answer")} will be gone.` : "The question will be gone."}` : "");
-    if (!isHost) return;
-    show(buttons.close, status.open);
-    show(buttons.reopen, !status.open && !definition.secret); // there a new round is all that there is
-    show(buttons.stage, model.get("room").stage !== Number(model.get("activity")));
-    show(buttons.peek, isHiddenFromRoom(definition, status) && Boolean(model.get("view").tally.counts));
-    text(buttons.peek, hidden ? "Peek" : "Stop peeking");
-    const busy = model.get("pending").length > 0 || model.get("status") === "ended";
-    for (const name of ["close", "reopen", "round", "discard"]) attr(buttons[name], { disabled: busy });
-  }
-
   function draw() {
     const view = model.get("view");
     show(root, Boolean(view) && (!view.status.discarded || place === "cell"));
@@ -323,21 +183,19 @@ function render({ model, el, lib }) {
     formula(question, definition.question_math, definition.question);
     question.classList.toggle("wslive-long", definition.question.length > 110);
 
-    const isHost = model.get("role") === "host";
     show(secret, Boolean(definition.secret));
     text(secret.lastChild, definition.secret ? secrecy(definition, status, isHost) : "");
 
     const own = answer(model, status);
-    const hidden = model.get("role") === "host" && isHiddenFromRoom(definition, status) && !peeks;
-    const seesResult = Boolean(tally.counts) && !hidden;
-    const charts = place !== "page" && !chartFailed;
+    const seesResult = Boolean(tally.counts) && !controls?.hidesResult(view);
+    const charts = chart && !chartFailed;
     const rows = isVoter || place === "page" || chartFailed;
     const most = definition.max_choices;
     const choose = most === 1 ? "Choose one" : most < definition.options.length ? `Choose up to ${most}` : "Choose any";
     say(hint, isVoter && status.open && !isOver, definition.changeable ? choose : `${choose}; an answer cannot be changed`);
     show(options, rows);
     if (rows) drawOptions(definition, status, own, !charts && seesResult);
-    show(chart.box, charts && seesResult);
+    if (chart) show(chart.box, charts && seesResult);
     if (charts && seesResult) chart.show(view);
 
     const joined = Math.max(model.get("people")?.count ?? 0, tally.answered);
@@ -348,16 +206,15 @@ function render({ model, el, lib }) {
     turnoutBar.style.setProperty("--wslive-share", joined ? tally.answered / joined : 0);
     const when = whenShown(definition, status, own.ballot.length > 0);
     say(turnoutNote, place === "cell" && !definition.secret, isHost ? "The room does not see the result yet." : when);
-    const sure = place === "cell" && isHost ? lib.certainty(model.get("people")) : "";
-    const told = [answered, seesResult || definition.secret ? "" : when, sure].filter(Boolean).join(" · ");
+    const told = [answered, seesResult || definition.secret ? "" : when, controls?.certainty()].filter(Boolean).join(" · ");
     say(foot, !big && place !== "screen", told);
 
     text(state, own.words);
     attr(state, { "data-state": own.state || null });
     show(actions, isVoter);
     attr(actions, { "data-idle": !own.state && send.hidden ? "true" : null });
-    drawControls(view, hidden);
-    text(alert, status.lost ? (isHost ? LOST_HOST : LOST) : problem);
+    controls?.draw(view);
+    text(alert, controls?.problem(view) || (status.lost ? LOST : ""));
   }
 
   /** A cell stays where it is in the notebook, so it says what became of the poll. */
@@ -365,7 +222,7 @@ function render({ model, el, lib }) {
     text(eyebrow, "Discarded");
     attr(root, { "data-open": "false" });
     formula(question, definition.question_math, definition.question);
-    for (const part of [hint, options, actions, chart.box, turnout, controls, asking, alert]) show(part, false);
+    for (const part of [hint, options, actions, chart?.box, turnout, controls?.box, alert]) if (part) show(part, false);
     say(foot, true, "The host has discarded this poll and its answers.");
   }
 
@@ -378,7 +235,7 @@ function render({ model, el, lib }) {
   draw();
   return () => {
     off();
-    chart.remove();
+    chart?.remove();
     root.remove();
   };
 }
