@@ -6,8 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from wslive.cli import hub, main
-from wslive.cli.hub import NOT_INSTALLED, WHAT_FOR, Hub, with_hub
+from wslive.cli import additions, main
+from wslive.cli.hub import WHAT_FOR, Hub
 from wslive.core.errors import BadCommand
 from wslive.server.settings import ServerSettings
 
@@ -21,7 +21,7 @@ def options(*arguments: str) -> Hub | None:
     found: list[Hub | None] = []
 
     @click.command()
-    @with_hub
+    @Hub.may_be_asked_of
     def command(**given: object) -> None:
         found.append(Hub.taken_from(given))
         assert given == {}
@@ -61,10 +61,10 @@ def test_what_would_open_more_than_the_hub_does_is_refused(other: list[str]) -> 
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "find_spec", lambda name: None)
-    with pytest.raises(click.ClickException, match="wslive") as refused:
+    monkeypatch.setattr(additions, "find_spec", lambda name: None)
+    with pytest.raises(click.ClickException) as refused:
         options("--hub")
-    assert refused.value.message == NOT_INSTALLED
+    assert refused.value.message == "For --hub install the extra: pip install 'wslive[hub]'"
 
 
 def test_the_hub_says_where_to_listen_and_nothing_is_left_open(started_by_a_hub: None) -> None:

@@ -8,8 +8,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from wslive.cli import socketio
-from wslive.cli.socketio import NOT_INSTALLED, WHAT_FOR, SocketIo, with_socketio
+from wslive.cli import additions
+from wslive.cli.socketio import WHAT_FOR, SocketIo
 from wslive.core.errors import BadCommand
 from wslive.eventlog.memory import MemoryLog
 from wslive.notebook import keys
@@ -26,7 +26,7 @@ def options(*arguments: str) -> SocketIo | None:
     found: list[SocketIo | None] = []
 
     @click.command()
-    @with_socketio
+    @SocketIo.may_be_asked_of
     def command(**given: object) -> None:
         found.append(SocketIo.taken_from(given))
         assert given == {}
@@ -65,10 +65,10 @@ def test_what_does_not_fit_together_is_told(arguments: list[str], told: str):
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(socketio, "find_spec", lambda name: None)
+    monkeypatch.setattr(additions, "find_spec", lambda name: None)
     with pytest.raises(click.ClickException) as refused:
         options("--socketio")
-    assert refused.value.message == NOT_INSTALLED
+    assert refused.value.message == "For --socketio install the extra: pip install 'wslive[socketio]'"
 
 
 async def opened(wish: SocketIo) -> tuple[Server, list[str]]:

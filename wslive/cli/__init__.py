@@ -13,9 +13,9 @@ from wslive.cli.backup import backup_command
 from wslive.cli.bench import bench_command
 from wslive.cli.erase import erase_command
 from wslive.cli.export import export_command
-from wslive.cli.hub import Hub, with_hub
+from wslive.cli.hub import Hub
 from wslive.cli.ping import ping_command
-from wslive.cli.socketio import SocketIo, with_socketio
+from wslive.cli.socketio import SocketIo
 from wslive.cli.verify import verify_command
 from wslive.core.errors import WsliveError
 
@@ -111,8 +111,8 @@ def main() -> None:
     help="A proxy whose X-Forwarded-For counts: an address or a network. May be given several times.",
 )
 @click.option("--anyone-may-host", is_flag=True, help="Let everybody who reaches this server create rooms.")
-@with_socketio
-@with_hub
+@SocketIo.may_be_asked_of
+@Hub.may_be_asked_of
 @click.option(
     "--metrics",
     is_flag=True,

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from wslive.cli.additions import Addition
 
 if TYPE_CHECKING:
     from wslive.server.access import Signer
     from wslive.server.identity import Identity
     from wslive.server.settings import ServerSettings
 
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-
-NOT_INSTALLED = "For --hub install the extra: pip install 'wslive[hub]'"
 WHAT_FOR = "--hosts-group belongs to --hub: give that too."
 NOT_WITH = "--hub does not go with {}: the hub says where to listen and who people are."
 
@@ -43,40 +40,26 @@ _OPTIONS = (
 )
 
 
-def with_hub(command: CommandT) -> CommandT:
-    """Give a command the options."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
 @dataclass
-class Hub:
+class Hub(Addition):
     """What was asked for."""
+
+    options = _OPTIONS
+    package = "jupyterhub"
+    extra = "hub"
 
     hub: bool
     hosts_groups: tuple[str, ...]
     recheck_s: float
 
-    @classmethod
-    def taken_from(cls, options: dict[str, Any]) -> Hub | None:
-        """Take these options out of a command's; None where nothing of it is wished.
-
-        Raises:
-            ClickException: They do not fit together, or the extra is not installed.
-        """
-        found = cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
-        if not found.hub:
-            if found.hosts_groups:
-                raise click.UsageError(WHAT_FOR)
-            return None
+    def check(self, is_wished: bool, others: dict[str, Any]) -> None:
+        """See `Addition.check`."""
+        if not is_wished and self.hosts_groups:
+            raise click.UsageError(WHAT_FOR)
         # What these would open is the hub's to give.
         for name in ("anyone_may_host", "own", "allow_origin", "socketio"):
-            if options.get(name):
+            if is_wished and others.get(name):
                 raise click.UsageError(NOT_WITH.format(f"--{name.replace('_', '-')}"))
-        if find_spec("jupyterhub") is None:
-            raise click.ClickException(NOT_INSTALLED)
-        return found
 
     def settings(self, settings: ServerSettings) -> ServerSettings:
         """The server's settings, as the hub wants them.

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from wslive.cli.additions import Addition
 
 if TYPE_CHECKING:
     from wslive.server.app import Extension, Server
 
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-
-NOT_INSTALLED = "For --socketio install the extra: pip install 'wslive[socketio]'"
 WHAT_FOR = "--socketio-room, --socketio-option and --socketio-client belong to --socketio: give that too."
 
 _OPTIONS = (
@@ -42,39 +39,25 @@ _OPTIONS = (
 )
 
 
-def with_socketio(command: CommandT) -> CommandT:
-    """Give a command the options."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
 @dataclass
-class SocketIo:
+class SocketIo(Addition):
     """What was asked for."""
+
+    options = _OPTIONS
+    package = "socketio"
+    extra = "socketio"
 
     socketio: bool
     socketio_room: str | None
     socketio_options: tuple[str, ...]
     socketio_client: Path | None
 
-    @classmethod
-    def taken_from(cls, options: dict[str, Any]) -> SocketIo | None:
-        """Take these options out of a command's; None where nothing of it is wished.
-
-        Raises:
-            ClickException: They do not fit together, or the extra is not installed.
-        """
-        found = cls(**{name: options.pop(name) for name in cls.__dataclass_fields__})
-        if not found.socketio:
-            if found.socketio_room or found.socketio_options or found.socketio_client:
-                raise click.UsageError(WHAT_FOR)
-            return None
-        if found.socketio_options and not found.socketio_room:
+    def check(self, is_wished: bool, others: dict[str, Any]) -> None:
+        """See `Addition.check`."""
+        if not is_wished and (self.socketio_room or self.socketio_options or self.socketio_client):
+            raise click.UsageError(WHAT_FOR)
+        if self.socketio_options and not self.socketio_room:
             raise click.UsageError("--socketio-option needs the question: give it as --socketio-room.")
-        if find_spec("socketio") is None:
-            raise click.ClickException(NOT_INSTALLED)
-        return found
 
     def extension(self) -> Extension:
         """What the server is extended by."""
