@@ -8,62 +8,32 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
-from functools import partial
 
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.app import Server
-from wslive.server.echo import EchoHandler
-from wslive.server.handshake import taken_over
+from wslive.server.echo import Echo, EchoHandler
 from wslive.server.network import take_port
 from wslive.server.rfc6455 import TOO_BIG, text_frame
 from wslive.server.settings import Rate, ServerSettings
-from wslive.server.websocket import WebSocket
-from wslive.wire.close_codes import CloseCode
 
 MOST_BYTES = 32 * 1024 * 1024
 
 
-class PlainEcho:
+class PlainEcho(Echo):
     """One connection."""
 
-    is_waiting_for_hello = False
-
-    def __init__(self, websocket: WebSocket) -> None:
-        self.opened_at_s = time.monotonic()
-        self._websocket = websocket
-        self._outbox = websocket.outbox(on_drained=websocket.resume, on_full=websocket.abort)
-
-    def received(self, message: str | bytes) -> None:
-        is_text = isinstance(message, str)
-        self._outbox.post(text_frame(message.encode()) if is_text else b"\x82" + text_frame(message)[1:])
-        if not self._outbox.is_clear:
-            self._websocket.pause()
-
-    def close(self, code: CloseCode) -> None:
-        self._websocket.close(code, code.sentence)
-
-    def say_bye(self, spread_s: float) -> None:
-        self.close(CloseCode.GOING_AWAY)
-
-    def abort(self) -> None:
-        self._websocket.abort()
+    def answer(self, message: str | bytes) -> bytes:
+        return text_frame(message.encode()) if isinstance(message, str) else b"\x82" + text_frame(message)[1:]
 
 
 class PlainEchoHandler(EchoHandler):
     """Its handler."""
 
-    async def open(self, *args: str, **kwargs: str) -> None:
-        websocket = await taken_over(self, self._context, too_big=TOO_BIG)
-        if websocket is None:
-            return
-        echo = PlainEcho(websocket)
-        self._context.connected(echo)
-        websocket.begin(self._context.keepalive, echo.received, partial(self._context.disconnected, echo))
-        await websocket.ended()
+    connection = PlainEcho
+    too_big = TOO_BIG
 
 
 async def main() -> None:

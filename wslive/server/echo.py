@@ -27,8 +27,49 @@ NO_UPGRADE = (
 )
 
 
+class Echo:
+    """One connection that answers."""
+
+    is_waiting_for_hello = False
+    """It waits for nothing: it may stay silent as long as it answers pings."""
+
+    def __init__(self, websocket: WebSocket) -> None:
+        """Answer on a WebSocket."""
+        self.opened_at_s = time.monotonic()
+        self._websocket = websocket
+        self._outbox = websocket.outbox(on_drained=websocket.resume, on_full=self.abort)
+
+    def received(self, message: str | bytes) -> None:
+        """Answer; where the answers are not taken, no more is read, so nothing piles up here."""
+        self._outbox.post(self.answer(message))
+        if not self._outbox.is_clear:
+            self._websocket.pause()
+
+    def answer(self, message: str | bytes) -> bytes:
+        """The frame with which a message is answered."""
+        text = message if isinstance(message, str) else message.decode("utf-8", "replace")
+        return text_frame((ANSWER + text).encode())
+
+    def close(self, code: CloseCode) -> None:
+        """Close it with a code of ours."""
+        self._websocket.close(code, code.sentence)
+
+    def say_bye(self, spread_s: float) -> None:
+        """The server goes down."""
+        self.close(CloseCode.GOING_AWAY)
+
+    def abort(self) -> None:
+        """Cut the connection without a word."""
+        self._websocket.abort()
+
+
 class EchoHandler(Discreet, WebSocketHandler):
     """`/echo`."""
+
+    connection: type[Echo] = Echo
+    """What answers."""
+    too_big: int = CloseCode.FRAME_TOO_BIG
+    """What a frame beyond the limit is closed with."""
 
     def initialize(self, context: Context) -> None:
         """Take what all connections of a server share."""
@@ -54,42 +95,10 @@ class EchoHandler(Discreet, WebSocketHandler):
 
     async def open(self, *args: str, **kwargs: str) -> None:
         """The handshake is done."""
-        websocket = await taken_over(self, self._context, too_big=CloseCode.FRAME_TOO_BIG)
+        websocket = await taken_over(self, self._context, too_big=self.too_big)
         if websocket is None:
             return
-        echo = Echo(websocket)
+        echo = self.connection(websocket)
         self._context.connected(echo)
         websocket.begin(self._context.keepalive, echo.received, partial(self._context.disconnected, echo))
         await websocket.ended()
-
-
-class Echo:
-    """One connection that answers."""
-
-    is_waiting_for_hello = False
-    """It waits for nothing: it may stay silent as long as it answers pings."""
-
-    def __init__(self, websocket: WebSocket) -> None:
-        """Answer on a WebSocket."""
-        self.opened_at_s = time.monotonic()
-        self._websocket = websocket
-        self._outbox = websocket.outbox(on_drained=websocket.resume, on_full=self.abort)
-
-    def received(self, message: str | bytes) -> None:
-        """Answer; where the answers are not taken, no more is read, so nothing piles up here."""
-        text = message if isinstance(message, str) else message.decode("utf-8", "replace")
-        self._outbox.post(text_frame((ANSWER + text).encode()))
-        if not self._outbox.is_clear:
-            self._websocket.pause()
-
-    def close(self, code: CloseCode) -> None:
-        """Close it with a code of ours."""
-        self._websocket.close(code, code.sentence)
-
-    def say_bye(self, spread_s: float) -> None:
-        """The server goes down."""
-        self.close(CloseCode.GOING_AWAY)
-
-    def abort(self) -> None:
-        """Cut the connection without a word."""
-        self._websocket.abort()
