@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -60,6 +61,17 @@ async def until_ready(url: str, wanted: bool) -> None:
     async with asyncio.timeout(30):
         while await ready(url) is not wanted:  # noqa: ASYNC110 (another process: nothing tells us)
             await asyncio.sleep(0.2)
+
+
+async def served(root: Path, port: int = 0, env: Mapping[str, str] | None = None) -> ServeProcess:
+    """A server of the store in a folder."""
+    return await ServeProcess(root, "--port", str(port), "--store", "wslive.db", env=env).start()
+
+
+async def lecture(root: Path, env: Mapping[str, str] | None = None) -> tuple[ServeProcess, Hall]:
+    """A server with a room that five people are in."""
+    server = await served(root, env=env)
+    return server, await Hall.open(server.url, await server.open_room(), 5)
 
 
 class SmallDisk:
@@ -172,7 +184,7 @@ async def test_a_disk_that_is_full_takes_no_ack_with_it_and_is_told(tmp_path: Pa
 async def test_a_store_that_cannot_be_written_or_is_of_another_version_is_refused_and_left_as_it_is(
     tmp_path: Path, figures: Figures
 ):
-    server = await ServeProcess(tmp_path, "--port", "0", "--store", "wslive.db").start()
+    server = await served(tmp_path)
     await server.open_room()
     await server.end()
     folder, store = tmp_path / "readonly", tmp_path / "wslive.db"
@@ -211,8 +223,7 @@ async def test_pages_that_the_disk_spoiled_are_told_and_nobody_is_shown_a_wrong_
     tmp_path: Path, form: Form, figures: Figures, part: Part
 ):
     chance, attempts = random.Random(f"{form.seed}/{part}"), form.choose(4, len(part.share(100)))
-    server = await ServeProcess(tmp_path, "--port", "0", "--store", "wslive.db").start()
-    hall = await Hall.open(server.url, await server.open_room(), 5)
+    server, hall = await lecture(tmp_path)
     await hall.act(chance, 400)
     await hall.close()
     await server.end()
@@ -231,7 +242,7 @@ async def test_pages_that_the_disk_spoiled_are_told_and_nobody_is_shown_a_wrong_
         except StoreCorrupt:
             is_told = True
         try:
-            server = await ServeProcess(tmp_path, "--port", "0", "--store", "wslive.db").start()
+            server = await served(tmp_path)
         except AssertionError as error:  # it did not start: what it said instead
             if not re.search(r"is damaged|but not a store of wslive|newer version", str(error)):
                 raise
@@ -313,8 +324,7 @@ async def test_a_write_ahead_log_that_was_cut_or_spoiled_ends_where_it_is_sound(
     tmp_path: Path, form: Form, figures: Figures, part: Part
 ):
     chance, attempts = random.Random(f"{form.seed}/{part}"), form.choose(4, len(part.share(60)))
-    server = await ServeProcess(tmp_path, "--port", "0", "--store", "wslive.db").start()
-    hall = await Hall.open(server.url, await server.open_room(), 5)
+    server, hall = await lecture(tmp_path)
     await hall.act(chance, 200)
     (key,) = (hall.room["host_key"],)
     head = hall.host.replica.position
@@ -340,7 +350,7 @@ async def test_a_write_ahead_log_that_was_cut_or_spoiled_ends_where_it_is_sound(
             place = chance.randrange(32, len(torn))
             torn[place] ^= 1 << chance.randrange(8)
         wal.write_bytes(torn)
-        server = await ServeProcess(tmp_path, "--port", "0", "--store", "wslive.db").start()
+        server = await served(tmp_path)
         modes: list[str] = []
         await _resumed(server.url, hall, key, head, modes)
         await server.end()
@@ -408,8 +418,7 @@ async def test_a_clock_that_is_set_back_and_forward_loses_and_reorders_nothing(
     (tmp_path / "sitecustomize.py").write_text(CLOCK)
     shift = tmp_path / "shift"
     env = {"PYTHONPATH": f"{tmp_path}:{Path.cwd()}", "CLOCK_SHIFT": str(shift)}
-    server = await ServeProcess(tmp_path, "--port", "0", "--store", "wslive.db", env=env).start()
-    hall = await Hall.open(server.url, await server.open_room(), 5)
+    server, hall = await lecture(tmp_path, env=env)
     began_s = time.time()
     for number in range(jumps):
         days = (-1, 3650, 0, -3650)[number % 4] if number < 4 else chance.randrange(-5000, 5000)
@@ -418,7 +427,7 @@ async def test_a_clock_that_is_set_back_and_forward_loses_and_reorders_nothing(
         if number % 4 == 1:  # a restart in another year
             port = server.port
             await server.end(signal.SIGKILL)
-            server = await ServeProcess(tmp_path, "--port", str(port), "--store", "wslive.db", env=env).start()
+            server = await served(tmp_path, port, env)
             await hall.act(chance, 50)
     assert all(person.status is Status.LIVE for person in hall.people)
     newcomer = Connection(server.url, hall.room["code"], name="Newcomer")
