@@ -13,6 +13,7 @@ from wslive.server.settings import Rate
 
 FIRST_VISIT_BYTES = 50_000
 UNPACKED_BYTES = 100_000
+THUMB_PX = 44
 LONG = "Ein_sehr_langes_Wort_ohne_jede_Stelle_an_der_man_es_trennen_könnte_" * 2
 
 
@@ -34,13 +35,21 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
 
 
 def look_at(page: Page) -> None:
-    """Nothing sticks out, and axe-core finds nothing wrong."""
+    """Nothing sticks out, on a phone a thumb finds every button, and axe-core finds nothing wrong."""
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     sticking_out = page.evaluate("""() => [...document.querySelectorAll("body *")]
         .filter((e) => e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1)
         .filter((e) => !e.closest("svg, math, .wslive-spoken"))
         .map((e) => e.className)""")
     assert sticking_out == []
+    small = page.evaluate(
+        """([least]) => [...document.querySelectorAll(":is(.wslive-door, .wslive-room) :is(button, input, textarea)")]
+        .map((e) => [e.className, e.getBoundingClientRect()])
+        .filter(([, box]) => box.width && Math.min(box.width, box.height) < least)
+        .map(([name, box]) => `${name}: ${box.width} x ${box.height}`)""",
+        [THUMB_PX],
+    )
+    assert small == []
     assert accessibility_violations(page) == []
 
 
@@ -158,6 +167,25 @@ def test_what_happens_is_said_to_those_who_listen(hall: Hall, new_page: Pages) -
     expect(spoken).to_have_text("The poll is closed.")
     hall.poll("How fast is $O(n^2)$?", ["fast", "slow"])
     expect(spoken).to_have_text("New question: How fast is O(n²)?")
+
+
+def test_what_people_write_runs_the_way_of_its_letters(hall: Hall, new_page: Pages) -> None:
+    hall.poll("ما هو الفرز المستقر؟", ["merge", "الدمج (merge)"])
+    page = new_page(viewport=(360, 740))
+    page.goto(hall.link)
+    page.get_by_role("button", name="Join").click()
+    for text, side in (("merge", "left"), ("الدمج (merge)", "right"), ("ما هو الفرز المستقر؟", "right")):
+        line = page.locator(".wslive-option-text, .wslive-question").get_by_text(text, exact=True).first
+        expect(line).to_be_visible()
+        away = line.evaluate(
+            """(element, side) => {
+                const range = document.createRange();
+                range.selectNodeContents(element);
+                return Math.abs(range.getBoundingClientRect()[side] - element.getBoundingClientRect()[side]);
+            }""",
+            side,
+        )
+        assert away < 2, text
 
 
 def test_motion_is_left_out_for_those_who_want_none(hall: Hall, new_page: Pages) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 import wslive
 from tests.end_to_end.browser import Pages
@@ -37,3 +38,28 @@ def test_on_a_dark_page_a_figure_is_written_in_the_pages_ink(on_page: Any) -> No
     assert drawn["width"] == 700
     assert set(drawn) >= {"xaxis", "yaxis", "yaxis2"}
     assert drawn["yaxis2"]["gridcolor"] == "red"
+
+
+ROOM = """async (sources) => {
+    const urls = sources.map((source) => URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
+    const [layouts, library] = await Promise.all(urls.map((url) => import(url)));
+    const { activityModel, pollsToShow } = library;
+    const room = { title: "Sorting 101", locked: false, ended: false, stage: 0 };
+    const live = {
+        role: "host",
+        view: { room, people: { count: 0, names: {} }, activities: {} },
+        presence: { online: 0 },
+        subscribe: () => () => {},
+        command: async () => { throw { message: "You send too much at once." }; },
+    };
+    const about = { part: "room", urls: ["http://127.0.0.1:1"], room: "K7M2QX", invite: { links: [], qr: "" } };
+    const handed = { activityModel, pollsToShow, lib: library.makeLib(), views: {}, kernel: () => null };
+    layouts.draw({ about, live, el: document.body, ...handed });
+}"""
+
+
+def test_a_lock_that_is_refused_says_why(new_page: Pages) -> None:
+    page = new_page()
+    page.evaluate(ROOM, [LAYOUTS.read_text(), (LAYOUTS.parents[1] / "web" / "lib.js").read_text()])
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("alert").first).to_have_text("You send too much at once.")

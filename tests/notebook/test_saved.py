@@ -39,10 +39,18 @@ def test_counts_that_the_room_may_not_see_are_not_saved_while_the_poll_is_open()
     assert "3" not in poll_text(held_back)
 
 
+def test_what_only_the_host_may_see_is_never_saved() -> None:
+    closed = {**with_("definition", results="host_only"), "status": {**POLL["status"], "open": False}}  # type: ignore[dict-item]
+    assert "4 answers · round 2 · closed" in poll_html(closed)
+    assert "75%" not in poll_html(closed)
+    assert "3" not in poll_text(closed)
+
+
 def test_a_discarded_poll_shows_no_results() -> None:
     html = poll_html(with_("status", discarded=True))
     assert "discarded" in html
     assert "<table" not in html
+    assert poll_text(with_("status", discarded=True)).startswith("Is <b>1 & 2</b> stable? (discarded, 4 answered)")
 
 
 def test_a_poll_that_nobody_has_answered_divides_by_nothing() -> None:

@@ -74,7 +74,7 @@ async def _bench(url: str, sizes: Sequence[int], seconds: float, as_json: bool) 
     from wslive.crowd.load_test import CONNECTS_PER_S, DRAIN_S, VOTES_PER_PERSON_S, LoadTest
     from wslive.notebook import local_server
 
-    console = Console(stderr=as_json, highlight=False)
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)  # a file has no width
     at = await local_server.find(base_url(url))
     test = LoadTest(at.url, at.hosting_token)
     most_s = sizes[-1] / CONNECTS_PER_S + len(sizes) * (seconds + DRAIN_S)

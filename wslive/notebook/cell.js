@@ -5,6 +5,7 @@
 // hands out the first ticket, the connection renews it by itself, and a reload takes it along in sessionStorage.
 
 const PLOTLY_WITHIN_MS = 20_000;
+const TICKET_WITHIN_MS = 5_000;
 const TICKET_KEY = "wslive.ticket";
 
 /** What cells of this page share; JupyterLab's renderer looks here for widgets of the kernel. */
@@ -15,7 +16,7 @@ const keyOf = ({ urls, room, actor }) => [...urls, room, actor].join(" ");
 
 export function makeCells({ wire, client, lib: library, charts, layouts, views, styles, more }) {
   const tickets = new Map();
-  const asking = new Map(); // key → those who wait for a ticket
+  const asking = new Map(); // key → the functions of those who wait for a ticket
   const lives = new Set();
 
   // ── the kernel's side: one widget model for each thing displayed ──
@@ -64,8 +65,7 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
 
   function keepTicket(key, ticket, until) {
     tickets.set(key, { ticket, until });
-    for (const resolve of asking.get(key) ?? []) resolve(ticket);
-    asking.delete(key);
+    for (const resolve of [...(asking.get(key) ?? [])]) resolve(ticket);
     for (const live of lives) if (live.key === key) live.retryNow();
   }
 
@@ -74,7 +74,16 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
     const kept = tickets.get(key) ?? recallTicket(about);
     if (kept?.until > Date.now()) return kept.ticket;
     for (const kernel of kernelsFor(about)) kernel.send({ type: "ticket" });
-    return new Promise((resolve) => asking.set(key, [...(asking.get(key) ?? []), resolve]));
+    if (!asking.has(key)) asking.set(key, new Set());
+    const waiting = asking.get(key);
+    return new Promise((resolve) => {
+      const settle = (ticket) => {
+        waiting.delete(settle); // a page may be open for days after its kernel has gone
+        resolve(ticket);
+      };
+      waiting.add(settle);
+      setTimeout(settle, TICKET_WITHIN_MS, null);
+    });
   }
 
   // A ticket opens connections for some minutes; this tab's own storage holds it while the page reloads.
@@ -110,7 +119,8 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
         const content = h("div.wslive-cell-content");
         root.replaceChildren(badge, content);
         el.append(root);
-        end = layouts.draw({ about, live: connection, el: content, lib, views, activityModel: library.activityModel, kernel });
+        const { activityModel, pollsToShow } = library;
+        end = layouts.draw({ about, live: connection, el: content, lib, views, activityModel, pollsToShow, kernel });
         shown();
       }
       const words = end ? badgeWords(connection, kernel()) : "";

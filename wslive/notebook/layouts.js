@@ -29,20 +29,13 @@ function follow(live, redraw) {
 // ── the questions that are shown: the one on stage, then what else is open ──────────────────────────────────────
 
 function questions(context, el, emptyWords) {
-  const { live, lib } = context;
+  const { live, lib, pollsToShow } = context;
   const empty = lib.h("p.wslive-empty", {}, emptyWords);
   const list = lib.h("div.wslive-questions");
   el.append(empty, list);
   const drawn = new Map();
-  const wanted = () => {
-    const polls = Object.entries(live.view.activities).filter(([, a]) => a.kind === "poll" && !a.status.discarded);
-    const stage = String(live.view.room.stage);
-    const first = polls.some(([id]) => id === stage) ? [stage] : polls.slice(-1).map(([id]) => id);
-    const open = polls.filter(([id, a]) => a.status.open && !first.includes(id)).map(([id]) => id);
-    return [...first, ...open];
-  };
   const redraw = () => {
-    const ids = wanted();
+    const ids = pollsToShow(live.view).map((poll) => poll.id);
     for (const [id, { end }] of drawn) {
       if (ids.includes(id)) continue;
       end();
@@ -139,7 +132,7 @@ function roomPart(context) {
   const { about, live, el, lib, kernel } = context;
   const { h, text, show, attr } = lib;
   const title = h("h3.wslive-title");
-  const lock = h("button.wslive-button.wslive-small", { type: "button", onclick: () => live.command(0, "lock", { locked: !live.view.room.locked }) });
+  const lock = h("button.wslive-button.wslive-small", { type: "button", onclick: toggleLock });
   const link = h("a.wslive-link", { target: "_blank", rel: "noopener noreferrer" });
   const code = h("span.wslive-code", { "aria-label": "Join code" });
   const qr = h("img.wslive-qr", { alt: "QR code of the join link" });
@@ -158,6 +151,11 @@ function roomPart(context) {
   const folds = h("div.wslive-side", {}, people, chat);
   const root = h("section.wslive-room", { "aria-label": "Room" }, head, notice, door, stage, folds);
   el.append(root);
+
+  function toggleLock() {
+    text(told, "");
+    live.command(0, "lock", { locked: !live.view.room.locked }).catch((refused) => text(told, refused.message));
+  }
 
   /** The kernel asks the server: what lets others in needs more than a ticket. */
   function letIn() {

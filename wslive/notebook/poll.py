@@ -102,7 +102,7 @@ class Poll(Question):
         Returns:
             Columns `participant` (an id), `name` (if asked for), `choice` (ordered categories, options without votes
             included), `round`, `cast_at` (UTC). Of a secret poll the rounds that are over: a row per vote, ordered by
-            option, without `participant` and `cast_at`.
+            option; `participant` and `cast_at` are empty.
 
         Raises:
             ValueError: `history` or `names` of a secret poll.

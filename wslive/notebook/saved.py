@@ -29,14 +29,13 @@ def poll_html(poll: View, *, at_s: float | None = None) -> str:
         notes.append(f"round {status['round']}")
     if definition.get("secret"):
         notes.append("secret")
-    notes.append("discarded" if status["discarded"] else "open" if status["open"] else "closed")
+    notes.append(_state(status))
     notes.append(_stamp(at_s))
     head = f"<div><strong>{escape(definition['question'])}</strong></div>"
     foot = f'<div style="{_MUTED}">{" · ".join(notes)}</div>'
     if status["discarded"]:
         return _box(head + foot)
-    # While the host holds the tally back, the saved notebook does too: it may be open on the beamer.
-    due = tally["counts"] is not None and (definition["results"] == "live" or not status["open"])
+    due = _is_due(poll)
     rows = "".join(_row(o["text"], tally["counts"][o["id"]] if due else None, answered) for o in definition["options"])
     return _box(f'{head}<table style="border-collapse:collapse;margin:4px 0">{rows}</table>{foot}')
 
@@ -59,12 +58,22 @@ def note_html(title: str, text: str) -> str:
 def poll_text(poll: View) -> str:
     """A poll as plain text, for terminals."""
     definition, status, tally = poll["definition"], poll["status"], poll["tally"]
-    state = "open" if status["open"] else "closed"
-    lines = [f"{definition['question']} ({state}, {tally['answered']} answered)"]
-    if tally["counts"] is not None and (definition["results"] == "live" or not status["open"]):
+    lines = [f"{definition['question']} ({_state(status)}, {tally['answered']} answered)"]
+    if _is_due(poll):
         width = max(len(o["text"]) for o in definition["options"])
         lines += [f"  {o['text']:<{width}}  {tally['counts'][o['id']]}" for o in definition["options"]]
     return "\n".join(lines)
+
+
+def _is_due(poll: View) -> bool:
+    """Whether the room may see the tally; what it may not see is not shown here, since this may be on the beamer."""
+    results = poll["definition"]["results"]
+    is_due = results == "live" or (results != "host_only" and not poll["status"]["open"])
+    return is_due and poll["tally"]["counts"] is not None
+
+
+def _state(status: View) -> str:
+    return "discarded" if status["discarded"] else "open" if status["open"] else "closed"
 
 
 def _row(text: str, votes: int | None, answered: int) -> str:

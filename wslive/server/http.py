@@ -228,7 +228,7 @@ class AboutHandler(Handler):
             raise
         kept = (
             "The host sees your name, what you write and how you answer, except to a question that says it is secret. "
-            f"It is kept in {self.context.settings.store_name}; the host can delete it."
+            f"All of it is kept in {self.context.settings.store_name}; the host can delete it."
         )
         self.finish({"title": title, "kept": kept, "name": None if person is None else person.name})
 
