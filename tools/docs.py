@@ -103,17 +103,13 @@ def decisions() -> Iterator[tuple[str, ...]]:
 
 
 def cli() -> Iterator[tuple[str, ...]]:
-    """Every argument and every option of every command that is not hidden."""
+    """Every command with its arguments, and every option that is not hidden."""
     yield "command", "option", "default", "meaning"
     for name, command in main_command.commands.items():
+        given = [o.make_metavar(click.Context(command)) for o in command.params if isinstance(o, click.Argument)]
+        if given:
+            yield f"`wslive {name}`", f"`{' '.join(given)}`", "—", _help_sentence(command)
         for option in command.params:
-            if isinstance(option, click.Argument):
-                yield (
-                    f"`wslive {name}`",
-                    f"`{option.make_metavar(click.Context(command))}`",
-                    "—",
-                    _help_sentence(command),
-                )
             if isinstance(option, click.Option) and not option.hidden:
                 written = ", ".join(option.opts) + (f" {option.metavar}" if option.metavar else "")
                 default = f"`{option.default}`" if option.show_default else "—"

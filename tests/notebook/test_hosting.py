@@ -93,6 +93,8 @@ def test_a_bare_code_needs_a_server_that_knows_it(server: str, monkeypatch: pyte
     with pytest.raises(CodeNeedsServer, match=f"paste the whole link.*{server}"):
         wslive.join("AAAAAA")
     monkeypatch.delenv("WSLIVE_SERVER")
+    with pytest.raises(CodeNeedsServer, match="Paste the join link that the host shows"):
+        wslive.join(" ")
     with pytest.raises(CodeNeedsServer, match="A code needs its server: paste the whole link"):
         wslive.join("AAAAAA")
 

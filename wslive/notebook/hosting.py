@@ -267,6 +267,8 @@ async def _where(link_or_code: str) -> tuple[str, str]:
             f"A join link or code is a text, like 'http://192.168.1.7:8765/r/K7M2QX', not {link_or_code!r}."
         )
     text = link_or_code.strip()
+    if not text:
+        raise CodeNeedsServer("Paste the join link that the host shows, like 'http://192.168.1.7:8765/r/K7M2QX'.")
     if "/" in text:
         found = re.match(r"(https?://[^?#]+?)/r/([A-Za-z0-9-]+)(?:/screen)?/?(?:[?#].*)?$", text)
         if found is None:
