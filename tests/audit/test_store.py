@@ -193,7 +193,7 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path):
 def test_a_file_that_is_no_store_is_told_from_a_damaged_one(tmp_path: Path, store: Path):
     text = tmp_path / "notes.txt"
     text.write_text("not a database, but long enough to be looked at as if it were one" * 20)
-    with pytest.raises(StoreCorrupt, match="cannot be read"):
+    with pytest.raises(StoreCorrupt, match="is no database"):
         verify(text)
     alter(store, "UPDATE meta SET value = 99 WHERE key = 'schema_version'")
     with pytest.raises(StoreTooNew, match="version 99"):

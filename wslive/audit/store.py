@@ -117,6 +117,11 @@ def look_into(
         # In use, or left by a server that was killed: not even then is the write-ahead log moved into the store.
         return _read(store, "mode=ro", look, in_one_state)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise StoreCorrupt(
+                f"{store} is no database. Give the path of the file that `wslive serve` writes; if this is that file, "
+                "it is damaged: restore it from a backup."
+            ) from None
         raise StoreCorrupt(f"The store {store} cannot be read ({error}). Restore it from a backup.") from None
 
 
