@@ -63,4 +63,4 @@ async def test_of_secret_polls_it_is_told_what_can_be(tmp_path: Path):
     small.vote(ada, small.poll(secret=True), "o1")
     code, told = verify(await stored(small, tmp_path / "open.db"))
     assert code == 0
-    assert "    round 1: open; 1 people have put something in\n" in told
+    assert "    round 1: open; 1 person has put something in\n" in told
