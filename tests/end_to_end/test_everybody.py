@@ -26,7 +26,9 @@ def hall(tmp_path: Path) -> Iterator[Hall]:
     ada.vote(poll, "o2")
     kim.vote(poll, "o2")
     robin.vote(poll, "o3")
-    hall.poll(f"And which of these? {LONG}", ["a", "b", "c"], max_choices=2, keep_open=True, results="after_vote")
+    hall.poll(
+        f"And which of these? {LONG}", ["a", "b", "$\\sqrt{2}$"], max_choices=2, keep_open=True, results="after_vote"
+    )
     ada.say("why not heap?")
     robin.say(LONG)
     hall.host.command(CHAT, "say", {"text": "See chapter 3."})

@@ -191,6 +191,23 @@ def test_the_end_of_the_room_is_told(hall: Hall, new_page: Pages) -> None:
     expect(page.get_by_text(hall.code, exact=True)).to_be_hidden()
 
 
+def test_a_code_of_the_widest_letters_fits(hall: Hall, new_page: Pages) -> None:
+    page = show(new_page, hall)
+    for _ in range(2):
+        overhang = page.locator(".wslive-giant").evaluate(
+            """(code) => {
+                code.textContent = "WWMWMW";
+                const text = document.createRange();
+                text.selectNodeContents(code);
+                const [letters, box] = [text, code.closest(".wslive-join")].map((e) => e.getBoundingClientRect());
+                return Math.max(box.left - letters.left, letters.right - box.right);
+            }"""
+        )
+        assert overhang < 0
+        hall.poll("Which sort is stable?", OPTIONS)
+        expect(page.get_by_role("heading", name="Which sort is stable?")).to_be_visible()
+
+
 def test_where_there_is_no_room_it_asks_nobody_to_join(hall: Hall, new_page: Pages) -> None:
     page = new_page(viewport=PROJECTOR)
     page.goto(f"{hall.url}/r/ZZZZZZ/screen")

@@ -104,7 +104,8 @@ function peoplePart({ live, el, lib }) {
   function redraw() {
     const { people } = live.view;
     const here = new Set(live.presence.here ?? []);
-    text(counter, `${open ? "▾" : "▸"} ${lib.count(people.count, "person", "people")} · ${live.presence.online} here`);
+    const here_now = live.status === "ended" ? "" : ` · ${live.presence.online} here`;
+    text(counter, `${lib.count(people.count, "person", "people")}${here_now}`);
     attr(counter, { "aria-expanded": String(open) });
     const { last_minute = 0, networks = 0 } = live.presence.arrivals ?? {};
     // Fewer come all the time; so many are either the hall or somebody's script, which only the host can tell.
@@ -141,7 +142,8 @@ function roomPart(context) {
   const invite = h("button.wslive-button.wslive-primary", { type: "button", onclick: letIn }, "Let phones in");
   const told = h("p.wslive-problem", { role: "alert" });
   const scope = h("p.wslive-scope");
-  const words = h("div.wslive-invite-words", {}, h("p.wslive-join", {}, "Join at ", link), h("p.wslive-join", {}, "Code ", code), scope, first, others, invite, told);
+  const joining = h("div", {}, h("p.wslive-join", {}, "Join at ", link), h("p.wslive-join", {}, "Code ", code));
+  const words = h("div.wslive-invite-words", {}, joining, scope, first, others, invite, told);
   const door = h("div.wslive-invite", {}, words, qr);
   const head = h("header.wslive-room-head", {}, title, lock);
   const notice = h("p.wslive-notice", { role: "note" });
@@ -190,7 +192,8 @@ function roomPart(context) {
   function redraw() {
     const { room, people: joined } = live.view;
     const { links, qr: image } = ways();
-    const reachable = links.length > 0;
+    const reachable = links.length > 0 && !room.ended; // nobody is asked to come to where nobody can
+    show(joining, !room.ended);
     text(title, room.title);
     text(lock, room.locked ? "Locked · unlock" : "Lock");
     attr(lock, { title: room.locked ? "Let new people in again" : "Let nobody new in", disabled: room.ended || null });
@@ -205,15 +208,15 @@ function roomPart(context) {
     }
     text(scope, room.ended ? "This room has ended." : room.locked ? "Locked: nobody new can join." : reachable ? "" : "Only this computer can join.");
     show(scope, Boolean(scope.textContent));
-    show(invite, !reachable && !room.ended);
+    show(invite, !links.length && !room.ended);
     // Who was here before the doors opened has not come through them.
-    if (!reachable) before = joined.count;
+    if (!links.length) before = joined.count;
     const cameIn = joined.count > before;
     text(first, cameIn ? "✓ first person connected" : reachable ? "Nobody has connected yet." : "");
     attr(first, { "data-here": String(cameIn) });
     show(first, reachable);
     text(others, links.length > 1 ? `Also at ${links.slice(1).map((l) => new URL(l).host).join(", ")}` : "");
-    show(others, links.length > 1);
+    show(others, links.length > 1 && !room.ended);
     text(notice, invitation().notice ?? "");
     show(notice, Boolean(notice.textContent));
   }

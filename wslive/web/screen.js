@@ -35,7 +35,7 @@ const connection = h("p.wslive-connection", { role: "status" });
 const join = h("section.wslive-join", { "aria-label": "How to join" });
 join.append(h("p.wslive-small-print", {}, "Join at"), address, h("p.wslive-small-print", {}, "with the code"));
 join.append(h("p.wslive-giant", {}, code), qr, lonely, counts);
-const over = h("p.wslive-over");
+const over = h("p.wslive-over", { role: "status" });
 const theme = h("button.wslive-button.wslive-quiet", { type: "button" });
 const full = h("button.wslive-button.wslive-quiet", { type: "button" }, "Full screen");
 const login = loginLink();
@@ -85,13 +85,13 @@ let shownId = null;
 let cleanUp = () => {};
 
 function draw() {
-  text(connection, statusWords(live));
+  text(connection, live.status === "ended" ? "" : statusWords(live)); // the end is told in the place of the way in
   attr(connection, { "data-status": live.status });
   // Nobody is asked to come to where nobody can.
   show(join, live.status !== "ended");
   show(over, live.status === "ended");
   show(login, live.status === "ended" && LOGIN_ENDED.has(live.code));
-  text(over, live.view ? live.reason : `${code}: ${live.reason}`);
+  text(over, live.status !== "ended" ? "" : live.view ? live.reason : `${code}: ${live.reason}`);
   if (!live.view) return;
   const { room } = live.view;
   document.title = `${room.title} · projector`;

@@ -222,7 +222,7 @@ function render({ model, el, lib }) {
     show(counter, isHost && place === "cell");
     const fresh = unread ? `, ${unread} new` : "";
     const size = `${known.length}${view.history.more ? "+" : ""}`;
-    text(counter, folded ? `Chat: ${size} ${known.length === 1 ? "line" : "lines"}${fresh}` : "Fold the chat away");
+    text(counter, `Chat: ${size} ${known.length === 1 ? "line" : "lines"}${fresh}`);
     attr(counter, { "aria-expanded": String(!folded) });
     show(body, !folded);
     if (folded) return;

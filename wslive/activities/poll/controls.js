@@ -95,7 +95,7 @@ export function makeControls(model, lib, redraw) {
       show(peek, isHiddenFromRoom(definition, status) && Boolean(tally.counts));
       text(peek, peeks ? "Stop peeking" : "Peek");
       const busy = model.get("pending").length > 0 || model.get("status") === "ended";
-      for (const button of [close, reopen, round, discard]) attr(button, { disabled: busy });
+      for (const button of [close, reopen, round, stage, discard]) attr(button, { disabled: busy });
     },
   };
 }

@@ -143,8 +143,11 @@ function render({ model, el, lib }) {
       formula(label, o.math, o.text);
       bar.style.setProperty("--wslive-share", bars ? share : 0);
       const shows = bars && tally.counts && tally.answered;
-      text(result.firstChild, shows ? lib.percent(n, tally.answered) : "");
-      text(result.lastChild, shows ? String(n) : "");
+      const told = shows ? [lib.percent(n, tally.answered), String(n)] : ["", ""];
+      text(result.firstChild, told[0]);
+      text(result.lastChild, told[1]);
+      // Not every screen reader finds the name of a button in a formula.
+      attr(button, { "aria-label": o.math ? [lib.plain(o.math, o.text), ...told].join(" ").trim() : null });
     });
     attr(options, { "data-multiple": isMultiple ? "true" : null });
     const changed = draft && [...draft].sort().join() !== [...chosen].sort().join();
