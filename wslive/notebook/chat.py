@@ -169,7 +169,7 @@ class HostChat(Chat):
             ValueError: No such mode.
         """
         if mode not in MODES:
-            raise ValueError(f"mode={mode!r} is none of {', '.join(map(repr, MODES))}")
+            raise ValueError(f"mode={mode!r} is none of {', '.join(map(repr, MODES))}.")
         await self._set(mode, self._of()["settings"]["paused"], timeout_s)
 
     @blocking

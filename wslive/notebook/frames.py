@@ -37,7 +37,7 @@ def check_backend(backend: str) -> None:
         ImportError: It is not installed.
     """
     if backend not in BACKENDS:
-        raise ValueError(f"backend={backend!r} is none of {', '.join(map(repr, BACKENDS))}")
+        raise ValueError(f"backend={backend!r} is none of {', '.join(map(repr, BACKENDS))}.")
     try:
         import_module(backend)
     except ImportError:

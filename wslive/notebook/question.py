@@ -166,8 +166,6 @@ def tally(poll: View, round: int | None) -> dict[str, int] | None:
         return None
     rounds = [*shown["earlier"], shown]
     if round is not None and not 1 <= round <= len(rounds):
-        raise ValueError(
-            f"Round {round} has not been asked; there {'is' if len(rounds) == 1 else 'are'} 1 to {len(rounds)}"
-        )
+        raise ValueError(f"Round {round} has not been asked; the latest is round {len(rounds)}.")
     counts = rounds[-1 if round is None else round - 1]["counts"]
     return None if counts is None else {o["text"]: counts.get(o["id"], 0) for o in poll["definition"]["options"]}
