@@ -141,11 +141,7 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
   }
 
   function badgeWords(connection, kernel) {
-    if (connection.status === "ended") return connection.reason;
-    if (connection.status !== "live") {
-      const since = connection.awaySince ? `Stale since ${library.clock(connection.awaySince)}. ` : "";
-      return `${since}${library.statusWords(connection)}`;
-    }
+    if (connection.status !== "live") return library.statusWords(connection, "Stale since");
     return kernel?.isGone ? "Kernel gone, chart live. Run the cell again for the Python side." : "";
   }
 

@@ -146,12 +146,12 @@ export const percent = (n, of) => (of ? `${Math.floor((200 * n + of) / (2 * of))
 /** "37 of 52 answered": of all who have joined, also those who have left since. */
 export const turnout = (answered, joined) => `${answered} of ${Math.max(answered, joined)} answered`;
 
-/** The state of the connection for people. */
-export function statusWords({ status, awaySince, pending = [], reason }) {
+/** The state of the connection for people; `lost` begins the sentence that says since when there is none. */
+export function statusWords({ status, awaySince, pending = [], reason }, lost = "Connection lost at") {
   if (status === "live") return "Connected";
   if (status === "ended") return reason;
   if (status === "connecting") return reason ? `${reason} Trying again …` : "Connecting …";
-  const since = `Connection lost at ${clock(awaySince)}`;
+  const since = `${lost} ${clock(awaySince)}`;
   const votes = pending.some((command) => command.kind === "cast_vote");
   if (votes) return `${since}; your answer is kept and will be sent.`;
   return pending.length ? `${since}; what you wrote is kept and will be sent.` : `${since}; coming back by itself …`;
