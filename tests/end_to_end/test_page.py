@@ -425,8 +425,11 @@ def test_a_restarted_server_finds_everybody_again(hall: Hall, new_page: Pages) -
 def test_the_end_of_the_room_is_told(hall: Hall, new_page: Pages) -> None:
     hall.poll("Which sort is stable?", OPTIONS)
     page = enter(new_page, hall, "Ada")
+    page.get_by_role("button", name="You are Ada").click()
+    expect(page.get_by_role("button", name="Save")).to_be_visible()
     hall.host.command(0, "end_room")
     expect(page.get_by_role("status").filter(has_text="The host has ended this room.")).to_be_visible()
+    expect(page.get_by_role("button", name="Save")).to_be_hidden()
     expect(eyebrow(page)).to_have_text("Ended")
     expect(page.get_by_text("Choose one")).to_have_count(0)
     expect(option(page, "merge")).to_have_attribute("aria-disabled", "true")

@@ -277,6 +277,7 @@ function showRoom(live) {
     const label = `You are ${live.view.me.name}${isByLogin ? ", by your login." : ". Change your name."}`;
     attr(me, { "aria-label": label, title: isByLogin ? "The name of your login" : "Change your name", disabled: isByLogin || isOver });
     show(online, !isOver);
+    if (isOver) show(rename, false); // there is nobody to tell a new name
     text(online, `${live.presence.online} here`);
     drawPolls();
     drawChat();
