@@ -20,8 +20,8 @@ from wslive.client.requests import Requests
 from wslive.core import writing
 from wslive.core.view import Keyed
 from wslive.eventlog.memory import MemoryLog
+from wslive.server import room_task
 from wslive.server.fanout import Fanout
-from wslive.server.room_task import RoomTask
 from wslive.server.told import ToldAnswers
 
 
@@ -58,11 +58,11 @@ def no_ref_is_known(_: Any) -> Callable[..., Any]:
 
 
 def acks_do_not_wait_for_the_log(original: Any) -> Callable[..., Any]:
-    def decide(self: RoomTask, batch: list[Any], known: dict[tuple[str, str], int]) -> Any:
-        events, outcomes = original(self, batch, known)
-        for pending, outcome in zip(batch, outcomes, strict=True):
-            self._answer(pending, outcome)
-        return events, outcomes
+    def decide(room: Any, batch: list[Any], known: Any, told: Any) -> Any:
+        decided = original(room, batch, known, told)
+        for pending, outcome in zip(batch, decided.outcomes, strict=True):
+            pending.reply(outcome)
+        return decided
 
     return decide
 
@@ -113,7 +113,7 @@ def lines_stay_until_the_room_is_folded_again(original: Any) -> Callable[..., An
 @pytest.mark.parametrize(
     ("owner", "name", "mutant"),
     [
-        (RoomTask, "_decide", acks_do_not_wait_for_the_log),
+        (room_task, "decide", acks_do_not_wait_for_the_log),
         (Fanout, "_resume", a_resume_leaves_nothing_to_do),
         (Fanout, "_catch_up", a_slow_reader_is_taken_for_up_to_date),
         (Requests, "unanswered", nothing_is_sent_again),
