@@ -82,17 +82,18 @@ async def test_whoever_was_erased_is_in_no_export(tmp_path: Path, what: str):
 async def test_a_cell_that_a_spreadsheet_would_calculate_is_inert(tmp_path: Path):
     small = SmallRoom()
     small.join("p_ada", "=1+1")
-    for text in ('=HYPERLINK("http://example.org")', "+1", "-1", "@SUM(A1)", 'a "quoted", line', "-"):
+    for text in ('=HYPERLINK("http://example.org")', "+A1", "-1", "＠SUM(A1)", 'a "quoted", line', "a;=1+1", "-"):
         small.send(person("p_ada"), "say", 2, text=text)
     small.send(HOST, "say", 2, text="plain")
     store = await stored(small, tmp_path / "wslive.db")
     rows = [*csv.DictReader(io.StringIO(as_csv(export(store, CODE, "lines", names=True))))]
     assert [row["text"] for row in rows] == [
         '\'=HYPERLINK("http://example.org")',
-        "'+1",
-        "'-1",
-        "'@SUM(A1)",
+        "'+A1",
+        "-1",
+        "'＠SUM(A1)",
         'a "quoted", line',
+        "a;=1+1",
         "'-",
         "plain",
     ]
@@ -120,6 +121,6 @@ async def test_votes_of_a_secret_poll_are_of_nobody(tmp_path: Path):
     assert {(row["participant"], row["name"], row["cast_at"]) for row in rows} == {(None, None, None)}
     first = [(row["round"], row["choice"]) for row in rows if row["poll"] == rows[0]["poll"]]
     assert first == [(1, "Ada"), (1, "Bob"), (2, "Bob"), (2, "Bob"), (3, "nobody")]
-    assert as_csv(rows).splitlines()[1].endswith(",1,,,Ada,")
+    assert as_csv(rows).splitlines()[1].endswith(',"1","","","Ada",""')
     events = export(store, CODE, "events", names=True)
     assert not {row["actor"] for row in events if row["kind"] == "sealed"} & {"p_ada", "p_bob", "p_eve"}

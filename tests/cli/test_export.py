@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import codecs
+import csv
+import io
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from tests.audit.stores import CODE, stored
+from tests.audit.stores import CODE, alter, stored
 from tests.eventlog.events import a_record
 from tests.recorded import a_lecture
 from wslive.cli import main
@@ -43,9 +46,18 @@ def test_a_table_goes_into_a_file(store: Path, tmp_path: Path):
     target = tmp_path / "ballots.csv"
     code, told = export(store, "--what", "ballots", "--format", "csv", "--names", "-o", target)
     assert code == 0
-    header, *rows = target.read_text("utf-8").splitlines()
-    assert header == "poll,question,round,participant,name,choice,cast_at"
+    header, *rows = csv.reader(io.StringIO(target.read_text("utf-8-sig")))
+    assert target.read_bytes().startswith(codecs.BOM_UTF8)
+    assert header == ["poll", "question", "round", "participant", "name", "choice", "cast_at"]
     assert told == f"{len(rows)} ballots written to {target}\n"
     code, told = export(store, "-o", tmp_path / "nowhere" / "x")
     assert code == 1
     assert "Could not open file" in told
+
+
+@pytest.mark.parametrize("what", ["events", "ballots"])
+def test_a_log_that_cannot_be_understood_is_a_sentence(store: Path, what: str):
+    alter(store, "UPDATE events SET body = x'7b' WHERE offset = 6")
+    code, told = export(store, "--what", what)
+    assert code == 2
+    assert told.startswith(f"Error: The log of room {CODE} cannot be understood (")

@@ -11,8 +11,6 @@ A participant is told by an id that is the same in all rows and leads nowhere el
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import sqlite3
@@ -24,13 +22,12 @@ import msgspec
 
 from wslive.activities import activities
 from wslive.audit.store import events_of, look_into
-from wslive.core.errors import RoomUnavailable
+from wslive.core.csv_text import csv_text
+from wslive.core.errors import LogError, RoomUnavailable, StoreCorrupt
 from wslive.core.events import Event
 from wslive.core.room import Room, replay
 
 Row = dict[str, Any]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def rooms(store: str | os.PathLike[str]) -> list[str]:
@@ -60,7 +57,15 @@ def export(store: str | os.PathLike[str], code: str, what: str, *, names: bool) 
         wanted = "".join(code.upper().replace("-", " ").split())  # as people type it
         for found, room, epoch in _rooms(db):
             if found == wanted:
-                return list(KINDS[what](events_of(db, room), epoch, names))
+                try:
+                    return list(KINDS[what](events_of(db, room), epoch, names))
+                except (LogError, sqlite3.Error, UnicodeDecodeError):
+                    raise
+                except Exception as error:
+                    raise StoreCorrupt(
+                        f"The log of room {code} cannot be understood ({error}): `wslive verify` says where. "
+                        "Restore the store from a backup."
+                    ) from None
         raise RoomUnavailable(f"The store has no room {code}.")
 
     return look_into(store, look)
@@ -72,20 +77,14 @@ def as_jsonl(rows: Iterable[Row]) -> str:
 
 
 def as_csv(rows: list[Row]) -> str:
-    """A header and a line a row; a cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    out = io.StringIO()
-    fields = list(rows[0]) if rows else []
-    writer = csv.DictWriter(out, fields)
-    if rows:
-        writer.writeheader()
-    writer.writerows({key: _inert(value) for key, value in row.items()} for row in rows)
-    return out.getvalue()
+    """A header and a line a row; what is no single value is told as JSON."""
+    if not rows:
+        return ""
+    return csv_text(rows[0], ([_single(value) for value in row.values()] for row in rows))
 
 
-def _inert(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        value = json.dumps(value, ensure_ascii=False)
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+def _single(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
 
 
 def _rooms(db: sqlite3.Connection) -> list[tuple[str, str, str]]:

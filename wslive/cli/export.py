@@ -37,7 +37,8 @@ def export_command(store: Path, code: str | None, what: str, form: str, names: b
         click.echo(text, nl=False)
         return
     try:
-        output.write_text(text, "utf-8", newline="")
+        # With the mark by which spreadsheets know UTF-8.
+        output.write_text(text, "utf-8-sig" if form == "csv" else "utf-8", newline="")
     except OSError as error:
         raise click.FileError(str(output), error.strerror or "") from None
     noun = ("person", "people") if what == "people" else (what.removesuffix("s"),)

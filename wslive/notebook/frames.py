@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import import_module
@@ -13,15 +10,12 @@ from typing import Any, cast
 
 import narwhals as nw
 
+from wslive.core.csv_text import csv_text
 from wslive.core.view import View
 
 BACKENDS = ("pandas", "polars", "pyarrow")
 CSV = "csv"
 """In place of a backend: a text."""
-
-_FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
-"""How a cell begins that a spreadsheet may take for a formula, the wide ones where it was set up for East Asia."""
-_NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
 
 Row = tuple[str | None, str | None, int, int | None]
 """Participant, option id (None: retracted), round, milliseconds since 1970; neither who nor when of a secret vote."""
@@ -102,7 +96,7 @@ def frame(
 ) -> Any:
     """A frame of plain columns; those in `ordered` become ordered categories with all the values given there."""
     if backend == CSV:
-        return _csv(columns)
+        return csv_text(columns, zip(*columns.values(), strict=True))
     made = nw.from_dict(columns, schema, backend=cast(Any, backend))
     native = made.to_native()
     for column, categories in (ordered or {}).items():
@@ -120,26 +114,6 @@ def _ordered(native: Any, column: str, categories: list[str], backend: str) -> A
         return native.set_column(native.schema.get_field_index(column), column, array)
     made = nw.from_native(native)
     return made.with_columns(nw.col(column).cast(nw.Enum(categories))).to_native()
-
-
-def _csv(columns: Mapping[str, Sequence[Any]]) -> str:
-    """A table that spreadsheets read. Texts of people that begin like a formula begin with an apostrophe."""
-    written = io.StringIO()
-    # Everything in quotes: a semicolon in a text would begin a new cell where that is what separates them.
-    table = csv.writer(written, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    table.writerow(columns)
-    table.writerows(map(_cells, zip(*columns.values(), strict=True)))
-    return written.getvalue()
-
-
-def _cells(row: Iterable[Any]) -> list[Any]:
-    return [value.isoformat(timespec="milliseconds") if isinstance(value, datetime) else _inert(value) for value in row]
-
-
-def _inert(value: Any) -> Any:
-    if isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
-        return f"'{value}"
-    return value
 
 
 def write_csv(path: str | Path, text: str) -> Path:
