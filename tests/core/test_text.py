@@ -86,6 +86,13 @@ def test_what_is_no_text_is_told() -> None:
         "H0st",
         "Hosт",
         "ℍ𝕠𝕤𝕥",
+        "ʜᴏꜱᴛ",
+        "Ꮋost",
+        "hosꭲ",
+        "HoᏚt",
+        "ꓧꓳꓢꓔ",
+        "🅷🅾🆂🆃",
+        "🇭 🇴 🇸 🇹",
     ],
 )
 def test_a_name_that_reads_as_the_host_s_is_refused(name: str):

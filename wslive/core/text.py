@@ -29,13 +29,15 @@ _MAX_MARKS = 4
 HOST_NAME = "Host"
 """Under which the host speaks."""
 
-# Of Cyrillic, Greek, Armenian, Cherokee and Latin, what is taken for a letter of that name at a glance.
+# Of Cyrillic, Greek, Armenian, Coptic, Cherokee, Canadian, Lisu and Latin, small capitals, and letters in circles,
+# squares and flags: what is taken for a letter of that name at a glance. As `casefold` leaves it, which makes capitals
+# of Cherokee.
 _LOOKS_LIKE = str.maketrans(
     {
-        **dict.fromkeys("нһհꮒηɦħ", "h"),
-        **dict.fromkeys("о0οօσｏø", "o"),
-        **dict.fromkeys("ѕ5$ꜱʂ", "s"),
-        **dict.fromkeys("тτ7+†ƭţꭲŧ", "t"),
+        **dict.fromkeys("нһհηɦħʜⲏᎻᏂᕼꓧ🅗🅷🇭", "h"),
+        **dict.fromkeys("о0οօσøᴏⲟꓳ🅞🅾🇴", "o"),
+        **dict.fromkeys("ѕ5$ꜱʂᏚꓢ🅢🆂🇸", "s"),
+        **dict.fromkeys("тτ7+†ƭţŧᴛⲧᎢꓔ🅣🆃🇹", "t"),
     }
 )
 
