@@ -53,6 +53,10 @@ def test_a_name_holds_no_address_and_is_another_one_after_a_start(neighbours: Ne
         (PROXY, "garbage, 203.0.113.7", "203.0.113.7"),
         (PROXY, "", PROXY),
         (PROXY, "garbage", PROXY),
+        (PROXY, "198.51.100.1, garbage", PROXY),  # nobody knows who has written what stands left of it
+        (PROXY, "198.51.100.1, 203.0.113.7:4711", "203.0.113.7"),
+        (PROXY, "198.51.100.1, [2001:db8:1:2::1]:4711", "2001:db8:1:2::1"),
+        (PROXY, "198.51.100.1, 2001:db8:1:2::1", "2001:db8:1:2::1"),
         ("198.51.100.1", "203.0.113.7", "198.51.100.1"),  # a stranger's word
         ("198.51.100.1", "10.0.0.5, 203.0.113.7", "198.51.100.1"),
     ],

@@ -49,7 +49,10 @@ class Neighbours:
         for hop in reversed(forwarded_for.split(",")):
             if address is None or not self._is_proxy(address):
                 break
-            address = _address(hop) or address
+            behind = _address(_without_port(hop))
+            if behind is None:
+                break  # who has written what stands further left is not known
+            address = behind
         if address is None or address.is_loopback or address.is_unspecified:
             return None
         network = ipaddress.ip_network((address, _PREFIX_BITS[address.version]), strict=False)
@@ -57,6 +60,14 @@ class Neighbours:
 
     def _is_proxy(self, address: _Address) -> bool:
         return any(address in network for network in self._proxies)
+
+
+def _without_port(hop: str) -> str:
+    """Some proxies write "203.0.113.7:4711" or "[2001:db8::1]:4711"."""
+    hop = hop.strip()
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _address(text: str) -> _Address | None:
