@@ -13,7 +13,8 @@ import pytest
 from tests.server.faulty_log import FaultyLog
 from wslive.activities import activities
 from wslive.core.commands import Command
-from wslive.core.errors import InDoubt, SecretPollClosed, StoreUnwritable, TemporarilyUnavailable
+from wslive.core.errors import InDoubt, SecretPollClosed, StoreCorrupt, StoreUnwritable, TemporarilyUnavailable
+from wslive.core.events import Event
 from wslive.core.roles import HOST_ACTOR, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.core.secrecy import BoxId, BoxKey
@@ -286,6 +287,30 @@ async def test_at_its_start_a_node_sees_to_keys_that_were_left(node: Node, folde
     again = Node(node.log, node.settings)
     await again.tend_boxes()
     assert files(folder) == []
+    await again.close()
+
+
+async def test_a_room_that_cannot_be_opened_does_not_keep_the_keys_of_others(
+    node: Node, folder: Path, caplog: pytest.LogCaptureFixture
+):
+    made = [(await node.create(title)).record for title in ("Broken", "Sound")]
+    for record in made:
+        live = await node.find(record.code)
+        poll = await live.task.ask(HOST, command("r1", "open_activity", **OPENING))
+        await live.task.ask(HOST, command("r2", "close", poll))
+        BoxKeys(folder).make(record.room, (poll, "1"))
+    broken, _ = made
+
+    class SpoiledLog(FaultyLog):
+        async def read(self, room: str, after: int = 0, limit: int = 1000) -> list[Event]:
+            if room == broken.room:
+                raise StoreCorrupt("a page is spoiled")
+            return await self.inner.read(room, after, limit)
+
+    again = Node(SpoiledLog(node.log), node.settings)
+    await again.tend_boxes()
+    assert [name.partition(".")[0] for name in files(folder)] == [broken.room]
+    assert f"room {broken.room}: keys of secret polls may be left" in caplog.text
     await again.close()
 
 

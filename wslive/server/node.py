@@ -256,13 +256,19 @@ class Node:
     async def tend_boxes(self) -> None:
         """Destroy keys whose destruction was cut short: of boxes that were counted, and of rooms that are gone.
 
-        A room does that for its own keys when it is opened.
+        A room does that for its own keys when it is opened. One that cannot be opened does not keep the others'.
+
+        Raises:
+            OSError: It cannot be seen which keys there are.
         """
         for room in await asyncio.to_thread(self.box_keys.rooms):
             try:
-                await self.find_id(room)
-            except RoomUnavailable:
-                await asyncio.to_thread(self.box_keys.destroy_all, room)
+                try:
+                    await self.find_id(room)
+                except RoomUnavailable:
+                    await asyncio.to_thread(self.box_keys.destroy_all, room)
+            except (TemporarilyUnavailable, OSError) as error:
+                logger.error("room %s: keys of secret polls may be left until the next start: %s", room, error)
 
     # ── upkeep ────────────────────────────────────────────────────────────────────────────────────────────────
 
