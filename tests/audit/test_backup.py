@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import stat
 from pathlib import Path
 
@@ -48,6 +50,38 @@ def test_nothing_is_overwritten(store: Path, tmp_path: Path, there: str):
         back_up(store, tmp_path / "copy.db")
     assert (tmp_path / there).read_text() == "somebody's"
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a memory stick."""
+
+    def link(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+
+
+def test_a_file_system_without_links_takes_a_copy_too(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    without_links(monkeypatch)
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    assert back_up(store, folder / "monday.db").is_sound
+    assert verify(folder / "monday.db").is_sound
+    assert {path.name: mode(path) for path in folder.iterdir()} == {"monday.db": 0o600, "monday.db.key": 0o600}
+
+
+def test_a_copy_that_did_not_get_its_name_leaves_nothing(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "backups"
+    folder.mkdir()
+
+    def comes_first(source: Path, target: Path) -> None:
+        Path(target).write_text("somebody's")
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(os, "link", comes_first)
+    with pytest.raises(StoreUnwritable, match="File exists"):
+        back_up(store, folder / "monday.db")
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("monday.db", "somebody's")]
 
 
 def test_a_folder_that_is_not_there_is_told_and_nothing_is_left(store: Path, tmp_path: Path):

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.audit.stores import CODE, stored
+from tests.audit.stores import CODE, ROOM, stored
 from tests.recorded import a_lecture
 from wslive.audit.store import verify
 from wslive.cli import main
 from wslive.eventlog.sqlite_store import Store
+from wslive.server.box_keys import BoxKeys
 
 
 @pytest.fixture
@@ -56,6 +57,17 @@ def test_a_room_is_gone_from_every_file(store: Path):
     left = content(store)
     assert not [word for word in (b"Robert", b"hello", b"Which sort is stable?", b"p_ada") if word in left]
     assert verify(store).rooms == []
+
+
+def test_by_a_link_to_the_store_the_keys_of_its_secret_polls_are_found(store: Path, tmp_path: Path):
+    keys = BoxKeys(store.with_name("wslive.db.boxes"))
+    keys.make(ROOM, (4, "1"))
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(store)
+    assert erase(link, "--room", CODE, "--whole-room", "--yes")[0] == 0
+    assert keys.rooms() == set()
+    assert [path.name for path in link.parent.iterdir()] == ["link.db"]
 
 
 def test_it_is_asked_whether_that_is_meant(store: Path):

@@ -133,6 +133,15 @@ def test_a_key_whose_making_was_cut_short_is_made_anew(left: bytes, tmp_path: Pa
     assert kept_at(path).verify(token) == CLAIMS
 
 
+def test_a_key_that_something_has_changed_is_never_replaced(tmp_path: Path):
+    path = tmp_path / "secret"
+    changed = bytes(range(32)) + b"\n"  # an editor's work
+    path.write_bytes(changed)
+    with pytest.raises(StoreUnwritable, match="has 33 bytes and should have 32"):
+        signer(ServerSettings(secret_path=path))
+    assert path.read_bytes() == changed
+
+
 def test_a_key_that_cannot_be_kept_is_an_error_with_the_path(tmp_path: Path):
     for path in (tmp_path / "nowhere" / "secret", tmp_path):
         with pytest.raises(StoreUnwritable, match=str(path)):

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from contextlib import suppress
 from pathlib import Path
 
 from wslive.audit.store import StoreReport, look_into, verify
 from wslive.core.errors import StoreUnwritable
+from wslive.eventlog.key_files import sync_folder, write_private
 
 
 def key_of(store: Path) -> Path:
@@ -46,18 +46,36 @@ def back_up(store: str | os.PathLike[str], target: str | os.PathLike[str]) -> St
             look_into(source, lambda db: _copy(db, partial), in_one_state=False)
             report = verify(partial)
             _sync(partial)
-            os.link(partial, copy)  # unlike a renaming, it fails where something has come there meanwhile
+            # Before the copy: one that is there has its key. No server has opened a store that has none.
+            key = key_of(source).read_bytes() if key_of(source).exists() else None
+            if key is not None:
+                write_private(key_of(copy), key)
+            try:
+                _name(partial, copy)
+            except OSError:
+                if key is not None:
+                    key_of(copy).unlink()
+                raise
         finally:
-            partial.unlink()
-        with suppress(FileNotFoundError):  # a store that no server has opened yet
-            _write_key(key_of(copy), key_of(source).read_bytes())
-        _sync(copy.parent)
+            partial.unlink(missing_ok=True)
+        sync_folder(copy.parent)
     except OSError as error:
         raise StoreUnwritable(
             f"The backup {copy} could not be made ({error.strerror}). See that its folder is there, writable for you, "
             "and has space."
         ) from None
     return report
+
+
+def _name(partial: Path, copy: Path) -> None:
+    """Give the copy its name, unless something has come there meanwhile."""
+    try:
+        os.link(partial, copy)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as that of a memory stick
+        os.close(os.open(copy, os.O_CREAT | os.O_EXCL, 0o600))
+        partial.replace(copy)
 
 
 def _copy(db: sqlite3.Connection, partial: Path) -> None:
@@ -68,16 +86,8 @@ def _copy(db: sqlite3.Connection, partial: Path) -> None:
         raise OSError(0, str(error)) from None
 
 
-def _write_key(path: Path, key: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(file, "wb") as out:
-        out.write(key)
-        out.flush()
-        os.fsync(out.fileno())
-
-
 def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
+    file = os.open(path, os.O_RDWR)
     try:
         os.fsync(file)
     finally:

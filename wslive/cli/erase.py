@@ -12,7 +12,8 @@ from wslive.core.room import Room
 
 
 @click.command("erase")
-@click.argument("store", type=click.Path(dir_okay=False, exists=True, path_type=Path))
+# Resolved, since its keys lie beside it and not beside a link to it.
+@click.argument("store", type=click.Path(dir_okay=False, exists=True, resolve_path=True, path_type=Path))
 @click.option("--room", "code", metavar="CODE", required=True, help="The room's join code.")
 @click.option("--person", metavar="ID|NAME", help="Whose names and texts to erase; their ballots stay counted.")
 @click.option("--whole-room", is_flag=True, help="Remove the room with everything in it.")

@@ -11,7 +11,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import msgspec
 
 from wslive.core.errors import HostingNotAllowed, InvalidToken, StoreUnwritable, TooFast
 from wslive.core.roles import HOST, Role
+from wslive.eventlog.key_files import write_private
 from wslive.server.settings import ServerSettings
 
 CODE_SYMBOLS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -29,16 +29,26 @@ CODE_LENGTH = 6
 INVITATION_SYMBOLS = 10
 """31^10 = 8 · 10^14 for each number."""
 
+KEY_BYTES = 32
+"""Of the key that signs."""
+
 _MAX_NUMBER_DIGITS = 6
 
 
-class Claims(msgspec.Struct, frozen=True):
-    """What a token says. `expires_at_s` is 0 for tokens that live as long as the room."""
+class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a token says.
+
+    Attributes:
+        room, actor, role: Who its holder is, and where.
+        expires_at_s: 0 for tokens that live as long as the room.
+        vouch: Where others vouch for people, by what (see `identity.Vouching`); it ends with that.
+    """
 
     room: str
     actor: str
     role: Role
     expires_at_s: int = 0
+    vouch: str = ""
 
 
 def new_code() -> str:
@@ -148,7 +158,7 @@ def signer(settings: ServerSettings) -> Signer:
     """
     path = settings.secret_path
     if path is None:
-        return Signer(secrets.token_bytes(32))
+        return Signer(secrets.token_bytes(KEY_BYTES))
     try:
         return Signer(_kept_key(path))
     except OSError as error:
@@ -156,19 +166,21 @@ def signer(settings: ServerSettings) -> Signer:
 
 
 def _kept_key(path: Path) -> bytes:
+    key = secrets.token_bytes(KEY_BYTES)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_private(path, key)
     except FileExistsError:
-        key = path.read_bytes()
-        if len(key) == 32:
-            return key
+        kept = path.read_bytes()
+        if len(kept) == KEY_BYTES:
+            return kept
+        if len(kept) > KEY_BYTES:
+            raise StoreUnwritable(
+                f"The key file {path} has {len(kept)} bytes and should have {KEY_BYTES}: something has changed it. Put "
+                "it back from a backup. Without it a new one is made, and then everybody is a new person."
+            ) from None
         # A start that was killed between making and writing the file leaves it short; no token was signed with it.
-        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC)
-    key = secrets.token_bytes(32)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(key)
-        file.flush()
-        os.fsync(file.fileno())
+        path.unlink()
+        write_private(path, key)
     return key
 
 

@@ -15,7 +15,6 @@ import logging
 import os
 import re
 import secrets
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import TypeVar
 from wslive.core.errors import StoreUnwritable
 from wslive.core.room import Room
 from wslive.core.secrecy import KEY_BYTES, BoxId, BoxKey
+from wslive.eventlog.key_files import sync_folder, write_private
 from wslive.server.settings import ServerSettings
 
 ResultT = TypeVar("ResultT")
@@ -67,12 +67,8 @@ class BoxKeys:
         path = self._path(self._folder, room, box)
         with suppress(FileNotFoundError):
             path.unlink()
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
-        _sync(self._folder)
-        _sync(self._folder.parent)
+        write_private(path, secret)
+        sync_folder(self._folder.parent)
         return BoxKey(secret)
 
     def destroy(self, room: str, box: BoxId) -> None:
@@ -115,7 +111,7 @@ class BoxKeys:
             path.unlink()
         except FileNotFoundError:
             return
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 class RoomKeys:
@@ -174,14 +170,3 @@ def box_keys(settings: ServerSettings) -> BoxKeys:
     """
     path = settings.secret_path
     return BoxKeys(None if path is None else path.with_suffix(".boxes"))
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder as durable as the files."""
-    if sys.platform == "win32":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
