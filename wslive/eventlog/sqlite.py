@@ -34,8 +34,9 @@ import msgspec
 from wslive.core.errors import AppendConflict, InDoubt, LogError, NotAppended, StoreUnwritable
 from wslive.core.events import CHAIN_START, Event, Head, head_after
 from wslive.eventlog.base import CodeTaken, RoomRecord, check_batch
+from wslive.eventlog.sqlite_cleaner import Cleaner, empty_wal
 from wslive.eventlog.sqlite_reads import EVENT, check_end, events_of
-from wslive.eventlog.sqlite_store import BUSY_TIMEOUT_S, Store
+from wslive.eventlog.sqlite_store import Store
 from wslive.eventlog.sqlite_threads import Outcome, ResultT, Work, Worker
 
 _ROW = f"({', '.join('?' * (1 + len(Event.__struct_fields__)))})"
@@ -54,8 +55,8 @@ class SqliteLog:
         """Start the threads. Blocks; raises sqlite3.Error."""
         self._store = store
         self._db: sqlite3.Connection | None = store.connect(writing=True)
-        self._is_deleting = False
         try:
+            self._cleaner = Cleaner(self._db, lambda: self._writer.nudge())
             self._reading = store.connect(writing=False)
         except BaseException:
             self._db.close()
@@ -126,12 +127,12 @@ class SqliteLog:
         await self._writer.run(work)
 
     async def delete(self, room: str) -> None:
-        """See `EventLog`. The bytes are overwritten, also in the write-ahead log."""
+        """See `EventLog`. Of its bytes nothing is left in the files."""
 
         def work(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM events WHERE room = ?", (room,))
             db.execute("DELETE FROM rooms WHERE room = ?", (room,))
-            self._is_deleting = True
+            self._cleaner.soil(db)
 
         await self._writer.run(work)
 
@@ -140,7 +141,7 @@ class SqliteLog:
         return await self._read(lambda db: _head(db, room))
 
     async def append(self, room: str, expected: Head, events: Sequence[Event], erase: Sequence[int] = ()) -> Head:
-        """See `EventLog`. The bytes of what is erased are overwritten, also in the write-ahead log."""
+        """See `EventLog`. Of the bytes of what is erased nothing is left in the files."""
         check_batch(expected, events)
 
         def work(db: sqlite3.Connection) -> Head:
@@ -153,7 +154,7 @@ class SqliteLog:
             except sqlite3.IntegrityError:
                 raise NotAppended("A ref of the batch is in the log already; ask `find` first.") from None
             if erase:
-                self._is_deleting = True
+                self._cleaner.soil(db)
                 rows = [(room, offset) for offset in erase]
                 db.executemany("UPDATE events SET body = x'' WHERE room = ? AND offset = ?", rows)
             return head_after(expected, events[-1]) if events else expected
@@ -203,6 +204,7 @@ class SqliteLog:
     def _close(self) -> None:
         self._writer.stop()
         self._reader.stop()
+        self._cleaner.finish(self._db)
         # The last connection to go empties the write-ahead log into the store: one file is left to copy.
         for db in (self._reading, self._db):
             with suppress(sqlite3.Error):
@@ -248,10 +250,7 @@ class SqliteLog:
             self._abandon(reopen=not is_certain)
             kind = NotAppended if is_certain else InDoubt
             return [Outcome(error=kind(f"The store {self._store.path} did not commit: {error}")) for _ in works]
-        if self._is_deleting:
-            # Where somebody reads the store just now, after the next batch, or at the end.
-            with suppress(sqlite3.Error):
-                self._is_deleting = not _empty_wal(db, wait_s=0.1)
+        self._cleaner.clean(db)
         return outcomes
 
     def _commit(self, db: sqlite3.Connection) -> None:
@@ -263,7 +262,7 @@ class SqliteLog:
             try:
                 db = self._store.connect(writing=True)
                 try:
-                    is_empty = _empty_wal(db)
+                    is_empty = empty_wal(db)
                 except BaseException:
                     db.close()
                     raise
@@ -321,16 +320,6 @@ def _in_savepoint(db: sqlite3.Connection, work: Work[Any]) -> Outcome:
 
 def _is_stores_fault(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and not isinstance(error, _CALLERS_FAULT)
-
-
-def _empty_wal(db: sqlite3.Connection, wait_s: float = BUSY_TIMEOUT_S) -> bool:
-    """Write all that is committed into the store itself and sync it; False if another program is in the way."""
-    db.execute(f"PRAGMA busy_timeout = {round(1000 * wait_s)}")
-    try:
-        is_busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_TIMEOUT_S)}")
-    return not is_busy
 
 
 def _head(db: sqlite3.Connection, room: str) -> Head:

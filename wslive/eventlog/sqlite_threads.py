@@ -11,6 +11,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 from wslive.core.errors import LogError
@@ -34,6 +35,11 @@ class Job(NamedTuple):
     future: asyncio.Future[Any]
 
 
+class _Signal(Enum):
+    NUDGE = "nudge"
+    LAST = "last"
+
+
 class Worker:
     """One thread and the jobs that wait for it."""
 
@@ -42,10 +48,11 @@ class Worker:
 
         Args:
             name: The thread's name.
-            work_off: Called on the thread with all works that wait; returns as many outcomes, in order.
+            work_off: Called on the thread with all works that wait; returns as many outcomes, in order. With none of
+                them after a `nudge`.
         """
         self._work_off = work_off
-        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Job | _Signal] = queue.SimpleQueue()
         self._gate = threading.Lock()  # no job may slip in behind the last one
         self._is_stopped = False
         # A daemon: a program that ends without `close` is not kept alive, and what was acked is on disk already.
@@ -66,12 +73,16 @@ class Worker:
             self._jobs.put(Job(work, loop, future))
         return await future
 
+    def nudge(self) -> None:
+        """Let `work_off` be called soon, also where nothing is to be done."""
+        self._jobs.put(_Signal.NUDGE)
+
     def stop(self) -> None:
         """Finish all jobs that wait, and the thread. Blocks."""
         with self._gate:
             if not self._is_stopped:
                 self._is_stopped = True
-                self._jobs.put(None)
+                self._jobs.put(_Signal.LAST)
         self._thread.join()
 
     def _run(self) -> None:
@@ -80,10 +91,10 @@ class Worker:
             waiting = [self._jobs.get()]
             while not self._jobs.empty():  # nobody else takes jobs out
                 waiting.append(self._jobs.get())
-            jobs = [job for job in waiting if job is not None]
-            is_last = len(jobs) < len(waiting)
-            if not jobs:
-                continue
+            jobs = [job for job in waiting if isinstance(job, Job)]
+            is_last = _Signal.LAST in waiting
+            if is_last and not jobs:
+                return
             try:
                 outcomes = self._work_off([job.work for job in jobs])
             except Exception as error:  # a bug of ours: nobody may be left waiting for ever
