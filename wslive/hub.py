@@ -16,8 +16,8 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from jupyterhub.services.auth import HubOAuth, HubOAuthCallbackHandler, HubOAuthenticated
-from tornado.httpclient import AsyncHTTPClient, HTTPRequest
-from tornado.web import HTTPError, RequestHandler, authenticated
+from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
+from tornado.web import HTTPError, RequestHandler
 
 from wslive.core.errors import BadCommand, HostingNotAllowed, LoginNeeded, NotAllowed, TemporarilyUnavailable
 from wslive.core.roles import Level
@@ -51,6 +51,7 @@ class HubIdentity:
 
     def __init__(self, keys: Signer, hosts_groups: Sequence[str], *, believed_for_s: float = BELIEVED_FOR_S) -> None:
         """Take the hub's settings from the environment; members of `hosts_groups` may open rooms."""
+        logging.getLogger("tornado.application").addFilter(_has_no_address)
         self._hosts_groups = frozenset(hosts_groups)
         self._cookie_secret = keys.key_for("cookies of the hub service")
         self._hub = HubOAuth.instance(
@@ -107,7 +108,7 @@ class HubIdentity:
         )
         try:
             response = await AsyncHTTPClient().fetch(request, raise_error=False)
-        except OSError as error:
+        except (OSError, HTTPClientError) as error:  # the latter where it took the connection, and then too long
             raise _no_answer(error) from None
         groups = msgspec.json.decode(response.body, type=_Group).groups if response.code == 200 else None
         if groups is None:
@@ -124,22 +125,44 @@ class HubIdentity:
 
     def routes(self) -> list[Any]:
         """See `Identity`."""
-        return [(r"/login", _LoginHandler), (r"/oauth_callback", HubOAuthCallbackHandler)]
+        return [(r"/login", _LoginHandler), (r"/oauth_callback", _CallbackHandler)]
 
     def application_settings(self) -> dict[str, Any]:
         """See `Identity`."""
         return {"cookie_secret": self._cookie_secret}
 
 
-class _LoginHandler(HubOAuthenticated, Discreet):  # type: ignore[misc]
+class _OfLogin(HubOAuthenticated, Discreet):  # type: ignore[misc]
+    """A step of the login. Who has logged in already is asked here: `current_user` would stop the server for it."""
+
+    async def prepare(self) -> None:
+        """Ask the hub, if there is something to ask about."""
+        try:
+            self.user = await self.hub_auth.get_user(self, sync=False)
+        except HTTPError as error:
+            self.set_status(503)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(_no_answer(error).message)
+
+
+class _LoginHandler(_OfLogin):
     """`/login`: by way of the hub back to where somebody wanted to go."""
 
-    @authenticated
     def get(self) -> None:
-        """Logged in by now."""
+        """To the hub, or back."""
         wanted = self.get_query_argument("next", "")
         base = self.hub_auth.base_url
-        self.redirect(wanted if wanted.startswith(base) and not urlsplit(wanted).netloc else base)
+        back = wanted if wanted.startswith(base) and not urlsplit(wanted).netloc else base
+        self.redirect(self.get_login_url() if self.user is None else back)
+
+
+class _CallbackHandler(_OfLogin, HubOAuthCallbackHandler):  # type: ignore[misc]
+    """`/oauth_callback`: from the hub, with a code in the address."""
+
+
+def _has_no_address(record: logging.LogRecord) -> bool:
+    """Unlike the warning of JupyterHub's code about browsers that do not say how they ask: join codes stand in it."""
+    return record.module != "_xsrf_utils"
 
 
 def listening() -> tuple[str, int, str]:
