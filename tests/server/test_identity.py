@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tornado.web import RequestHandler
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.server.hall import Hall, counts, open_poll
+from tests.server.hall import UNHURRIED, Hall, counts, open_poll
 from wslive.core.errors import HostingNotAllowed, LoginNeeded, NotAllowed, TemporarilyUnavailable
 from wslive.core.roles import Level
 from wslive.eventlog.memory import MemoryLog
@@ -37,6 +39,7 @@ class Book:
 
     def __init__(self) -> None:
         self.people = {"t-lena": "lena", "t-ada": "ada", "c-ada": "ada", "t-bob": "bob", "t-mallory": "mallory"}
+        self.names: dict[str, str] = {}
         self.is_away = False
 
     async def of_request(self, handler: RequestHandler) -> Person:
@@ -51,7 +54,7 @@ class Book:
             raise LoginNeeded
         if name == "mallory":
             raise NotAllowed("Not Mallory.")
-        return Person(name, name, proof)
+        return Person(name, self.names.get(name, name), proof)
 
     async def check_host(self, person: Person) -> None:
         if person.id != "lena":
@@ -80,7 +83,13 @@ async def hall(book: Book) -> AsyncIterator[Hall]:
         return book
 
     settings = ServerSettings(
-        port=0, base_path=BASE, any_host=True, vouch_interval_s=0.05, sweep_interval_s=0.05, may_open_network=False
+        port=0,
+        base_path=BASE,
+        any_host=True,
+        vouch_interval_s=0.05,
+        sweep_interval_s=0.05,
+        may_open_network=False,
+        read_rate=UNHURRIED,
     )
     server = Server(settings, MemoryLog(), identity=provider)
     await server.start()
@@ -216,6 +225,23 @@ async def test_the_hosting_token_counts_nothing_where_somebody_vouches(hall: Hal
     assert response.code == 401
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/events"), ("GET", "/invitations"), ("DELETE", "/people/p_x"), ("DELETE", "")]
+)
+async def test_a_host_key_is_worth_nothing_without_a_login(hall: Hall, book: Book, method: str, path: str) -> None:
+    async def code(**headers: str) -> str:
+        url = f"/api/rooms/{hall.code}{path}"
+        answer = await hall.http(url, method=method, bearer=hall.host_key, headers=headers)
+        return "" if answer.code == 200 else str(json.loads(answer.body)["code"])
+
+    assert await code() == "login_needed"
+    assert await code(Cookie="login=t-lena") == "login_needed"
+    assert await code(**{"Wslive-Pass": "t-mallory"}) == "not_allowed"
+    assert await code(**{"Wslive-Pass": "t-lena"}) in ("", "unknown_person")
+    del book.people["t-lena"]
+    assert await code(**{"Wslive-Pass": "t-lena"}) == "login_needed"
+
+
 async def test_people_come_by_the_hubs_address_alone(hall: Hall) -> None:
     body = json.dumps({"audience": "network", "room": hall.code})
     answer = await hall.http("/api/audience", method="POST", body=body, bearer="t-lena")
@@ -227,6 +253,18 @@ async def test_people_come_by_the_hubs_address_alone(hall: Hall) -> None:
     assert json.loads(link.body)["link"] == f"https://hub.example.org{BASE}/r/{hall.code}"
 
 
+@pytest.mark.parametrize("origin", ["http://[", "javascript:alert(1)", "nothing", "https://" + 3000 * "a"])
+async def test_an_origin_that_is_none_makes_no_link(hall: Hall, origin: str) -> None:
+    link = await hall.http(f"/r/{hall.code}/link?origin={quote(origin, safe='')}")
+    assert link.code == 200
+    assert json.loads(link.body) | {"address": ""} == {
+        "link": f"{hall.server.url}/r/{hall.code}",
+        "reachable": False,
+        "address": "",
+    }
+    assert (await hall.http(f"/r/{hall.code}/qr.svg?origin={quote(origin, safe='')}")).code == 404
+
+
 async def test_a_login_that_ends_ends_every_connection_of_that_person(hall: Hall, book: Book) -> None:
     _, found = await ticket(hall)
     page = await hall.come(connect={"ticket": found["ticket"]})
@@ -236,9 +274,65 @@ async def test_a_login_that_ends_ends_every_connection_of_that_person(hall: Hall
     await notebook.since_now()  # it answers: it is open
     del book.people["t-bob"]
     assert (await notebook.closed())[0] == CloseCode.LOGIN_ENDED
-    # A ticket of before opens a connection, and not for long.
-    again = await hall.come(connect={"ticket": found["ticket"]})
-    assert (await again.closed())[0] in (CloseCode.LOGIN_ENDED, CloseCode.TICKET_EXPIRED)
+    # A ticket of before opens nothing any more.
+    again = await hall.connect(ticket=found["ticket"])
+    assert (await again.closed())[0] == CloseCode.TICKET_EXPIRED
+
+
+async def test_tickets_for_tickets_do_not_outlive_the_login_that_they_began_with(hall: Hall, book: Book) -> None:
+    _, found = await ticket(hall)
+    page = await hall.come(connect={"ticket": found["ticket"]})
+    del book.people["c-ada"]
+    async with asyncio.timeout(20):
+        while True:  # each new connection is asked for a ticket before anybody asks about it
+            try:
+                await page.send({"type": "get_ticket", "ref": "next"})
+                found = await page.answer("next")
+                page = await hall.come(connect={"ticket": found["ticket"]})
+            except ConnectionClosed:
+                break
+    again = await hall.connect(ticket=found["ticket"])
+    assert (await again.closed())[0] == CloseCode.TICKET_EXPIRED
+
+
+async def test_of_two_who_host_one_room_each_stays_on_their_own_word(hall: Hall, book: Book) -> None:
+    book.people["t-hans"] = "hans"
+    lena = await hall.come(connect=bearer("t-lena"), role="host", token=hall.host_key)
+    hans = await hall.come(connect=bearer("t-hans"), role="host", token=hall.host_key)
+    del book.people["t-hans"]
+    assert (await hans.closed())[0] == CloseCode.LOGIN_ENDED
+    await lena.since_now()  # it answers: it is open
+    hans = await hall.come(connect=bearer("t-lena"), role="host", token=hall.host_key)
+    del book.people["t-lena"]
+    assert (await lena.closed())[0] == (await hans.closed())[0] == CloseCode.LOGIN_ENDED
+
+
+@pytest.mark.parametrize(
+    ("login", "name"),
+    [
+        ("firstname.lastname@students.university.example", "firstname.lastname@students.university.…"),
+        ("host", "Guest 1"),
+    ],
+)
+async def test_whoever_has_a_login_that_is_no_name_comes_in_all_the_same(
+    hall: Hall, book: Book, login: str, name: str
+) -> None:
+    book.names["ada"] = login
+    ada = await hall.come(connect=bearer("t-ada"))
+    assert ada.view["me"]["name"] == name
+
+
+async def test_programs_of_people_have_a_budget_for_wrong_codes_too(hall: Hall) -> None:
+    door = hall.server.context.door
+    bob = await hall.come(connect=bearer("t-bob"))
+    for number in range(300):
+        door.guesses.wrong(None, f"wrong {number}", time.monotonic())
+    stranger = await hall.connect(**bearer("t-ada"))
+    assert (await stranger.hello(room="AAAAAA", role="participant"))["code"] == "too_fast"
+    late = await hall.connect(**bearer("t-ada"))
+    assert (await late.hello(room=hall.code, role="participant"))["code"] == "too_fast"  # right or not
+    again = await hall.come(connect=bearer("t-bob"))  # who is in the room is no stranger
+    assert again.welcome["actor"] == bob.welcome["actor"]
 
 
 async def test_a_provider_that_is_away_sends_nobody_out_and_lets_nobody_in(hall: Hall, book: Book) -> None:
@@ -263,8 +357,8 @@ async def test_a_ticket_of_before_a_restart_is_changed_for_a_new_one(hall: Hall,
     _, found = await ticket(hall)
     vouching = hall.server.context.door.vouching
     assert vouching is not None
-    vouching._people.clear()  # what a restart forgets
-    page = await hall.come(connect={"ticket": found["ticket"]})
+    vouching._words.clear()  # what a restart forgets
+    page = await hall.connect(ticket=found["ticket"])
     assert (await page.closed())[0] == CloseCode.TICKET_EXPIRED
 
 

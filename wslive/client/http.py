@@ -46,7 +46,7 @@ async def fetch(
         Refused: The server said no, with a code and a sentence.
         NotConnected: No wslive server answers there.
     """
-    headers = passes.header(server) if bearer is None else {"Authorization": f"Bearer {bearer}"}
+    headers = passes.header(server) if bearer is None else passes.beside(server, bearer)
     payload = None if body is None else msgspec.json.encode(body)
     if payload is not None:
         headers["Content-Type"] = "application/json"

@@ -24,6 +24,7 @@ from wslive.core.errors import (
     BadCommand,
     InvalidToken,
     NotAllowed,
+    Refused,
     Removed,
     RoomHasEnded,
     RoomUnavailable,
@@ -33,6 +34,7 @@ from wslive.core.errors import (
 from wslive.core.events import Position
 from wslive.core.roles import HOST_ACTOR, Level, Role, Who
 from wslive.core.room import ROOM, Room
+from wslive.core.text import MAX_NAME_CHARS, clean_name
 from wslive.server.access import Claims, Signer, clean_code, key_fits
 from wslive.server.guesses import Guesses
 from wslive.server.identity import Person, Vouching
@@ -106,20 +108,29 @@ class Door:
             raise RoomUnavailable
         raise TemporarilyUnavailable("The host has to let people in again.", retry_after_s=_LET_IN_RETRY_S)
 
-    async def find(self, code: str, network: Neighbourhood) -> LiveRoom:
-        """The room of a code that a stranger from that network shows.
+    async def find(self, code: str, network: Neighbourhood, person: Person | None = None) -> LiveRoom:
+        """The room of a code that a stranger from that network shows, or somebody who is vouched for.
 
         Raises:
             RoomUnavailable: There is none; the caller tells `guessed_wrong`.
             TooFast: Too many wrong codes came from there.
             TemporarilyUnavailable: The store is out of reach.
         """
-        self._check_guess(code, network)
+        if person is None or not await self._is_in(code, person):
+            self._check_guess(code, network)
         return await self._node.find(code)
 
-    async def title(self, hello: Hello, network: Neighbourhood) -> str:
-        """The title of a room that a stranger can come into now with this hello; the errors are those of `find`."""
-        live = await self.find(hello.room, network)
+    async def _is_in(self, code: str, person: Person) -> bool:
+        """Whether somebody is in the room of a code already, as far as it is in memory."""
+        live = self._node.live.get(clean_code(code))
+        if live is None:
+            return False
+        actor = self._actor_of(live, person)
+        return await live.task.look(lambda room: room.people.get(actor) is not None)
+
+    async def title(self, hello: Hello, network: Neighbourhood, person: Person | None = None) -> str:
+        """The title of a room that somebody can come into now with this hello; arguments and errors as for `find`."""
+        live = await self.find(hello.room, network, person)
         invitation = hello.invitation
         is_invited = invitation is not None and self.signer.invited_as(live.record.room, invitation) is not None
         return await live.task.look(lambda room: self._title(live, room, is_invited))
@@ -158,11 +169,9 @@ class Door:
             return Admission(live, Who(ticket.actor, ticket.role), None, hello.position)
         if hello.role is Role.HOST:
             live = await self.hosted(hello.room, hello.token)
-            who = Who(HOST_ACTOR, Role.HOST, hello.ledger)
-            self._note(live, who, person)
-            return Admission(live, who, None, hello.position)
+            return Admission(live, Who(HOST_ACTOR, Role.HOST, hello.ledger), None, hello.position)
         if person is not None:
-            live = await self._node.find(hello.room)
+            live = await self.find(hello.room, network, person)
             return Admission(live, await self.enter(live, person, hello.role), None, hello.position)
         if hello.token is not None:
             return await self._recognise(hello, hello.token)
@@ -194,24 +203,28 @@ class Door:
             TemporarilyUnavailable: The store is out of reach.
         """
         assert self.vouching is not None
-        identity = self.vouching.identity
-        actor = self.signer.actor_of(live.record.room, identity.name, person.id)
-        if role is Role.PARTICIPANT:
-            # One ref for ever: two tabs that come at once make one event.
-            who = await self._join(live, actor, f"join-as-{actor}", person.name, identity.level, None)
-        else:
-            who = Who(f"v_{actor[2:]}", Role.VIEWER)
-        self._note(live, who, person)
-        return who
+        actor, level = self._actor_of(live, person), self.vouching.identity.level
+        if role is not Role.PARTICIPANT:
+            return Who(f"v_{actor[2:]}", Role.VIEWER)
+        # One ref for ever: two tabs that come at once make one event.
+        return await self._join(live, actor, f"join-as-{actor}", _name_of(person), level, None)
 
-    def _note(self, live: LiveRoom, who: Who, person: Person | None) -> None:
-        if self.vouching is not None and person is not None:
-            self.vouching.note((live.record.room, who.actor), person)
+    def _actor_of(self, live: LiveRoom, person: Person) -> str:
+        assert self.vouching is not None
+        return self.signer.actor_of(live.record.room, self.vouching.identity.name, person.id)
 
-    def ticket(self, live: LiveRoom, who: Who) -> str:
-        """A ticket for another connection of the same person; single ballots are not for browsers."""
+    def ticket(self, live: LiveRoom, who: Who, vouch: str = "") -> str:
+        """A ticket for another connection of the same person; single ballots are not for browsers.
+
+        Args:
+            live: The room.
+            who: The person.
+            vouch: By what somebody vouches for them, where they do.
+        """
         expires_at_s = int(time.time() + self._node.settings.ticket_life_s)
-        return self.signer.sign(Claims(live.record.room, who.actor, who.role, expires_at_s))
+        if self.vouching is not None:
+            self.vouching.holds(vouch)  # for as long as the ticket
+        return self.signer.sign(Claims(live.record.room, who.actor, who.role, expires_at_s, vouch))
 
     async def _recognise(self, hello: Hello, token: str) -> Admission:
         claims = self.signer.verify(token)
@@ -292,6 +305,15 @@ class Door:
 
     def _token(self, live: LiveRoom, who: Who) -> str:
         return self.signer.sign(Claims(live.record.room, who.actor, who.role))
+
+
+def _name_of(person: Person) -> str | None:
+    """A login as a name: cut where it is longer than names are, and none where it cannot be one."""
+    name = person.name
+    try:
+        return clean_name(name if len(name) <= MAX_NAME_CHARS else name[: MAX_NAME_CHARS - 1] + "…")
+    except Refused:
+        return None  # the room gives one
 
 
 def check(room: Room, admission: Admission) -> None:

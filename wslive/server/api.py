@@ -17,7 +17,9 @@ from wslive.core.events import Event
 from wslive.server.access import check_hosting
 from wslive.server.http import Handler
 from wslive.server.identity import shown
+from wslive.server.node import LiveRoom
 from wslive.server.origins import stream_of
+from wslive.wire.messages import PASS_HEADER
 
 logger = logging.getLogger("wslive.api")
 
@@ -96,7 +98,23 @@ class AudienceHandler(_ForHosts):
         self.finish({"links": context.network.let_in(audience)})
 
 
-class RoomHandler(Handler):
+class _ByHostKey(Handler):
+    """Calls of the holder of a room's host key."""
+
+    async def hosted(self, code: str) -> LiveRoom:
+        """The room. Where somebody vouches for people the key alone is not enough: its holder has to be one of them.
+
+        Raises:
+            WrongHostKey · TemporarilyUnavailable: See `Door.hosted`.
+            LoginNeeded · NotAllowed: See `identity.Identity.of_proof`.
+        """
+        door = self.context.door
+        if door.vouching is not None:
+            await door.vouching.identity.of_proof(shown(f"Bearer {self.request.headers.get(PASS_HEADER, '')}"))
+        return await door.hosted(code, self.bearer())
+
+
+class RoomHandler(_ByHostKey):
     """`/api/rooms/CODE`: delete a room."""
 
     async def delete(self, code: str) -> None:
@@ -104,12 +122,12 @@ class RoomHandler(Handler):
         await self.answered(self._delete(code))
 
     async def _delete(self, code: str) -> None:
-        live = await self.context.door.hosted(code, self.bearer())
+        live = await self.hosted(code)
         await self.context.node.delete(live)
         self.finish({"deleted": live.record.code})
 
 
-class PersonHandler(Handler):
+class PersonHandler(_ByHostKey):
     """`/api/rooms/CODE/people/PERSON`: erase what a person has written."""
 
     async def delete(self, code: str, person: str) -> None:
@@ -117,11 +135,11 @@ class PersonHandler(Handler):
         await self.answered(self._delete(code, person))
 
     async def _delete(self, code: str, person: str) -> None:
-        live = await self.context.door.hosted(code, self.bearer())
+        live = await self.hosted(code)
         self.finish({"erased": person, "offset": await self.context.node.erase(live, person)})
 
 
-class InvitationsHandler(Handler):
+class InvitationsHandler(_ByHostKey):
     """`/api/rooms/CODE/invitations`: what a host hands out, one for each person."""
 
     async def get(self, code: str) -> None:
@@ -130,7 +148,7 @@ class InvitationsHandler(Handler):
 
     async def _get(self, code: str) -> None:
         door, most = self.context.door, self.context.settings.max_participants
-        live = await door.hosted(code, self.bearer())
+        live = await self.hosted(code)
         count = number(self, "count") or 0
         if count > most:
             raise BadCommand(f"A room has at most {most} people, and so many invitations.")
@@ -144,7 +162,7 @@ class InvitationsHandler(Handler):
         self.finish({"invitations": found})
 
 
-class EventsHandler(Handler):
+class EventsHandler(_ByHostKey):
     """`/api/rooms/CODE/events`: the log as JSON lines."""
 
     async def get(self, code: str) -> None:
@@ -155,7 +173,7 @@ class EventsHandler(Handler):
         await self.answered(self._get(code))
 
     async def _get(self, code: str) -> None:
-        live = await self.context.door.hosted(code, self.bearer())
+        live = await self.hosted(code)
         activity = number(self, "activity")
         after = number(self, "after") or 0
         left = number(self, "limit")

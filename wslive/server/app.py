@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
-from wslive.core.errors import Refused
 from wslive.eventlog.base import EventLog
 from wslive.server import api, health, http
 from wslive.server.access import Signer, signer
@@ -96,7 +95,9 @@ class Server:
         self._log = log
         self._node = Node(log, settings)
         keys = signer(settings)
-        self._vouching = None if identity is None else Vouching(identity(keys), settings.vouch_interval_s)
+        self._vouching = None
+        if identity is not None:
+            self._vouching = Vouching(identity(keys), settings.vouch_interval_s, settings.ticket_life_s)
         door = Door(self._node, keys, self._vouching)
         self._readiness = Readiness(log)
         self._network = Network(settings, gate, self._audience_server)
@@ -188,8 +189,8 @@ class Server:
     async def _sweep(self) -> None:
         try:
             await self._node.tend_boxes()
-        except (Refused, OSError) as error:
-            logger.error("keys of secret polls that are over may be left until the next start: %s", error)
+        except OSError as error:
+            logger.error("keys of secret polls may be left until the next start: %s", error)
         while True:
             due_s = time.monotonic() + self.settings.sweep_interval_s
             await asyncio.sleep(self.settings.sweep_interval_s)

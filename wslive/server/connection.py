@@ -31,7 +31,7 @@ from wslive.core.room_view import older
 from wslive.server.access import READ, Claims
 from wslive.server.admission import Door, check
 from wslive.server.guesses import wait_s
-from wslive.server.identity import Person, Place
+from wslive.server.identity import Person
 from wslive.server.members import Member
 from wslive.server.neighbours import Neighbourhood
 from wslive.server.node import LiveRoom
@@ -83,7 +83,7 @@ class Connection:
         "_socket",
         "_ticket",
         "opened_at_s",
-        "vouched_at_s",
+        "vouch",
     )
 
     def __init__(
@@ -97,6 +97,7 @@ class Connection:
         level: Level = Level.TOKEN,
         network: Neighbourhood = None,
         person: Person | None = None,
+        vouch: str = "",
     ) -> None:
         """Wait for the hello.
 
@@ -109,8 +110,10 @@ class Connection:
             level: That of a new participant, where nobody vouches for them.
             network: Where the other end is.
             person: Whom they have shown to be at the provider of identities.
+            vouch: What that rests on, or their ticket.
         """
-        self.opened_at_s = self.vouched_at_s = time.monotonic()
+        self.opened_at_s = time.monotonic()
+        self.vouch = vouch
         self._person = person
         self._door = door
         self._socket = socket
@@ -127,20 +130,15 @@ class Connection:
         self._joining: asyncio.Task[None] | None = None
 
     @property
-    def place(self) -> Place | None:
-        """The room and the actor; None before the welcome."""
-        if self._live is None or self._member is None:
-            return None
-        return self._live.record.room, self._member.who.actor
-
-    @property
     def is_waiting_for_hello(self) -> bool:
         """Whether nothing has been heard yet."""
         return self._session.phase is Phase.NEW
 
     def opened(self) -> None:
         """The handshake is done."""
-        if self._ticket is not None and self._ticket.expires_at_s <= time.time():
+        vouching = self._door.vouching
+        has_expired = self._ticket is not None and self._ticket.expires_at_s <= time.time()
+        if has_expired or (vouching is not None and not vouching.holds(self.vouch)):
             self.close(CloseCode.TICKET_EXPIRED)
 
     def received(self, frame: str | bytes) -> None:
@@ -298,7 +296,7 @@ class Connection:
         live, who = self._joined()
         if self._may_read(wish.ref):
             life_s = self._settings.ticket_life_s
-            self._post(messages.Ticket(wish.ref, self._door.ticket(live, who), life_s))
+            self._post(messages.Ticket(wish.ref, self._door.ticket(live, who, self.vouch), life_s))
 
     def _may_read(self, ref: str) -> bool:
         live, who = self._joined()

@@ -8,7 +8,6 @@ import time
 from typing import Protocol
 
 from wslive.server.admission import Door
-from wslive.server.identity import Vouched
 from wslive.server.keepalive import Keepalive
 from wslive.server.neighbours import Neighbours
 from wslive.server.network import Network
@@ -65,8 +64,6 @@ class Context:
         self.files = StaticFiles()
         self.turns = Turns(settings.handshake_rate)
         self.connections: set[Peer] = set()
-        self.vouched: set[Vouched] = set()
-        """Those of people for whom somebody vouches."""
         self.all_gone = asyncio.Event()
         """Set while nobody is connected."""
         self.all_gone.set()
@@ -100,5 +97,5 @@ class Context:
                 connection.close(CloseCode.HELLO_TIMEOUT)
         self.door.guesses.forget(now_s)
         if self.door.vouching is not None:
-            self.door.vouching.look_again(self.vouched)
+            self.door.vouching.look_again()
         await self.node.sweep()

@@ -25,9 +25,12 @@ from wslive.server.context import Context
 from wslive.server.guesses import wait_s
 from wslive.server.handshake import STATUS
 from wslive.server.identity import Person
-from wslive.server.origins import host_name, is_loopback, local_address, refusal_of
+from wslive.server.origins import host_name, is_loopback, local_address, origin_of, refusal_of
 from wslive.server.static import missing
 from wslive.wire.messages import Hello
+
+_MAX_ORIGIN_CHARS = 270
+"""The longest name there is, with its scheme and port."""
 
 # Plotly puts one empty style element into the page; this is the hash of its content.
 _PLOTLY_STYLE = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
@@ -125,10 +128,11 @@ class Handler(Discreet):
 
     def link_of_page(self, code: str, base_path: str) -> tuple[str, bool]:
         """The link at the address of the page that asks; behind a hub that page alone knows it, so it says so."""
-        origin = self.get_query_argument("origin", f"{self.request.protocol}://{self.request.host}")
-        parts = urlsplit(origin)
-        is_public = parts.scheme in ("http", "https") and bool(parts.hostname) and not is_loopback(parts.hostname or "")
-        return f"{parts.scheme}://{parts.netloc}{base_path}/r/{code}", is_public
+        own = f"{self.request.protocol}://{self.request.host}"
+        origin = origin_of(self.get_query_argument("origin", own))
+        if not origin.startswith(("http://", "https://")) or len(origin) > _MAX_ORIGIN_CHARS:
+            return f"{own}{base_path}/r/{code}", False
+        return f"{origin}{base_path}/r/{code}", not is_loopback(host_name(urlsplit(origin).netloc))
 
 
 class PageHandler(Handler):
@@ -222,7 +226,7 @@ class AboutHandler(Handler):
         try:
             if self.is_stranger:
                 door.check_stranger(hello, network)
-            title = await door.title(hello, network)
+            title = await door.title(hello, network, person)
         except RoomUnavailable:
             door.guessed_wrong(hello, network)
             raise
@@ -247,13 +251,14 @@ class TicketHandler(Handler):
         role = Role.VIEWER if self.get_query_argument("role", "") == Role.VIEWER else Role.PARTICIPANT
         door, network = self.context.door, self.context.neighbours.of(self.request)
         try:
-            live = await door.find(code, network)
+            live = await door.find(code, network, person)
         except RoomUnavailable:
             door.guessed_wrong(Hello(code), network)
             raise
         live.rates.check(f"{person.id} asks for tickets", role, READ, time.monotonic())
         who = await door.enter(live, person, role)
-        ticket = door.ticket(live, who)
+        assert door.vouching is not None
+        ticket = door.ticket(live, who, door.vouching.note(person))
         self.set_header("Cache-Control", "no-store")
         self.finish({"ticket": ticket, "expires_in_s": self.context.settings.ticket_life_s, "actor": who.actor})
 

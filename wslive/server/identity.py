@@ -9,9 +9,11 @@ time to time, so a login that has ended ends connections too.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import secrets
 import time
-from collections.abc import Iterable
+from collections import defaultdict
 from typing import Any, NamedTuple, Protocol
 
 from tornado.web import RequestHandler
@@ -21,9 +23,6 @@ from wslive.core.roles import Level
 from wslive.wire.close_codes import CloseCode
 
 logger = logging.getLogger("wslive.identity")
-
-Place = tuple[str, str]
-"""A room's id and an actor in it."""
 
 
 class Person(NamedTuple):
@@ -91,73 +90,123 @@ class Identity(Protocol):
 
 
 class Vouched(Protocol):
-    """A connection of somebody who is vouched for."""
+    """A connection of somebody who is vouched for.
 
-    vouched_at_s: float
+    Attributes:
+        vouch: By what; see `Vouching.note`.
+    """
 
-    @property
-    def place(self) -> Place | None:
-        """Whose it is; None as long as that is not settled."""
-        ...
+    vouch: str
 
     def close(self, code: CloseCode) -> None:
         """Close it with a code of ours."""
         ...
 
 
+class _Word:
+    """What a provider has said.
+
+    Attributes:
+        person: Of whom.
+        asked_at_s: When it was asked last.
+        used_at_s: When somebody last came, was here, or got a ticket by it.
+    """
+
+    def __init__(self, person: Person, now_s: float) -> None:
+        self.person = person
+        self.asked_at_s = self.used_at_s = now_s
+
+
 class Vouching:
     """Who is here on a provider's word, and whether that word still holds.
+
+    It is asked about what somebody has shown, and not about each connection: a ticket opens another one, which lasts no
+    longer than the login by which the ticket was made, and neither do the tickets that it is given.
 
     Attributes:
         identity: The provider.
     """
 
-    def __init__(self, identity: Identity, interval_s: float) -> None:
-        """Ask again about everybody every `interval_s` seconds."""
+    def __init__(self, identity: Identity, interval_s: float, kept_s: float) -> None:
+        """Ask again every `interval_s` seconds; tickets open connections for at most `kept_s`."""
         self.identity = identity
         self._interval_s = interval_s
-        self._people: dict[Place, tuple[Person, float]] = {}
+        self._kept_s = kept_s
+        self._salt = secrets.token_bytes(16)
+        self._words: dict[str, _Word] = {}
+        self._here: defaultdict[str, set[Vouched]] = defaultdict(set)
         self._asking: asyncio.Task[None] | None = None
 
-    def note(self, place: Place, person: Person) -> None:
-        """Remember with what somebody has come; the latest counts."""
-        self._people[place] = (person, time.monotonic())
+    def note(self, person: Person) -> str:
+        """Remember with what somebody has come, just now; returns what tickets tell of it, which is no secret."""
+        vouch = hashlib.blake2b(person.proof.encode(), digest_size=12, key=self._salt).hexdigest()
+        self._words[vouch] = _Word(person, time.monotonic())
+        return vouch
 
-    def look_again(self, connections: Iterable[Vouched]) -> None:
+    def holds(self, vouch: str) -> bool:
+        """Whether that still counts, as far as is known; the tickets of before this server's start do not."""
+        word = self._words.get(vouch)
+        if word is None:
+            return False
+        word.used_at_s = time.monotonic()
+        return True
+
+    def opened(self, connection: Vouched) -> None:
+        """Somebody is here from now on."""
+        self._here[connection.vouch].add(connection)
+
+    def lost(self, connection: Vouched) -> None:
+        """They are not any more."""
+        here = self._here[connection.vouch]
+        here.discard(connection)
+        if not here:
+            del self._here[connection.vouch]
+
+    def look_again(self) -> None:
         """Ask about those who are due, one after the other, unless that is going on already."""
         now_s = time.monotonic()
-        due = [one for one in connections if now_s - one.vouched_at_s > self._interval_s and one.place is not None]
-        here = {one.place for one in connections}
-        kept_s = 2 * self._interval_s
-        self._people = {p: found for p, found in self._people.items() if p in here or now_s - found[1] < kept_s}
+        for vouch in self._here:
+            self.holds(vouch)
+        self._words = {v: word for v, word in self._words.items() if now_s - word.used_at_s <= self._kept_s}
+        due = [v for v in self._here if v not in self._words or now_s - self._words[v].asked_at_s > self._interval_s]
         if due and (self._asking is None or self._asking.done()):
             self._asking = asyncio.create_task(self._ask(due), name="vouching")
 
-    async def _ask(self, due: list[Vouched]) -> None:
-        for connection in due:
-            code = await self._code(connection.place)
+    async def _ask(self, due: list[str]) -> None:
+        for vouch in due:
+            try:
+                code = await self._code(vouch)
+            except TemporarilyUnavailable:
+                return  # a hub that restarts must not empty the hall; all who are due are asked about later
             if code is None:
-                connection.vouched_at_s = time.monotonic()
-            else:
+                continue
+            self._words.pop(vouch, None)
+            for connection in list(self._here.get(vouch, ())):
                 connection.close(code)
 
-    async def _code(self, place: Place | None) -> CloseCode | None:
-        """How to close a connection of somebody; None where they stay."""
-        if place is None or place not in self._people:
-            # A ticket of before this server's start: whoever it belongs to gets another one by their login.
+    async def _code(self, vouch: str) -> CloseCode | None:
+        """How to close the connections of somebody; None where they stay.
+
+        Raises:
+            TemporarilyUnavailable: The provider does not answer.
+        """
+        word = self._words.get(vouch)
+        if word is None:
             return CloseCode.TICKET_EXPIRED
-        person, _ = self._people[place]
         try:
-            now = await self.identity.of_proof(person.proof)
+            now = await self.identity.of_proof(word.person.proof)
         except TemporarilyUnavailable:
-            return None  # a hub that restarts must not empty the hall
+            raise
         except Refused as refused:
-            logger.info("%s: %s", person.id, refused.message)
+            logger.info("%s: %s", word.person.id, refused.message)
             return CloseCode.LOGIN_ENDED
         except Exception:
-            logger.exception("asking about %s failed", person.id)
-            return None
-        return None if now.id == person.id else CloseCode.LOGIN_ENDED
+            logger.exception("asking about %s failed", word.person.id)
+        else:
+            if now.id != word.person.id:
+                return CloseCode.LOGIN_ENDED
+        word.asked_at_s = time.monotonic()
+        return None
 
     async def close(self) -> None:
         """Stop asking."""

@@ -75,6 +75,11 @@ class SocketHandler(Discreet, WebSocketHandler):
         websocket = await taken_over(self, context, too_big=CloseCode.FRAME_TOO_BIG)
         if websocket is None:
             return
+        vouching, vouch = context.door.vouching, ""
+        if self._ticket is not None:
+            vouch = self._ticket.vouch
+        elif vouching is not None and self._person is not None:
+            vouch = vouching.note(self._person)
         connection = Connection(
             context.door,
             websocket,
@@ -83,10 +88,11 @@ class SocketHandler(Discreet, WebSocketHandler):
             audience_only=self._audience_only,
             network=context.neighbours.of(self.request),
             person=self._person,
+            vouch=vouch,
         )
         context.connected(connection)
-        if context.door.vouching is not None:
-            context.vouched.add(connection)
+        if vouching is not None:
+            vouching.opened(connection)
         connection.opened()
         websocket.begin(context.keepalive, connection.received, partial(_lost, context, connection))
         await websocket.ended()
@@ -94,5 +100,6 @@ class SocketHandler(Discreet, WebSocketHandler):
 
 def _lost(context: Context, connection: Connection) -> None:
     context.disconnected(connection)
-    context.vouched.discard(connection)
+    if context.door.vouching is not None:
+        context.door.vouching.lost(connection)
     connection.lost()

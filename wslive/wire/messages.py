@@ -18,6 +18,9 @@ SUBPROTOCOL = "wslive.v1"
 TICKET_PREFIX = "wslive.ticket."
 """A ticket travels as a second offered subprotocol: unlike an address, a header is not kept in histories and logs."""
 
+PASS_HEADER = "Wslive-Pass"
+"""What a call shows of a login, where its `Authorization` says something else."""
+
 MAX_FRAME_BYTES = 16 * 1024
 """The largest frame that a server takes from a client."""
 
