@@ -122,7 +122,8 @@ async def test_a_damaged_store_is_not_put_in_order(tmp_path: Path, caplog: pytes
     damaged = await SqliteLog.open(tmp_path / "3.db")
     await damaged.create(a_record("room-9", "CODE9"))
     await damaged.delete("room-9")
+    await damaged.create(a_record("room-8", "CODE8"))
     await damaged.close()
-    assert "the store is damaged" in caplog.text
+    assert caplog.text.count("the store is damaged") == 1  # it is not looked for again with every batch
     with closing(sqlite3.connect(tmp_path / "3.db")) as db:
         assert "missing from index" in str(db.execute("PRAGMA integrity_check").fetchall())

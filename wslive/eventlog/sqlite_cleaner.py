@@ -43,6 +43,7 @@ class Cleaner:
         self._is_store_soiled = self._is_wal_soiled = (
             db.execute("SELECT 1 FROM meta WHERE key = 'soiled'").fetchone() is not None
         )
+        self._is_damaged = False
         self._rests_until_s = float("-inf")
         self._timer: threading.Timer | None = None
         self._clean(db)
@@ -75,23 +76,26 @@ class Cleaner:
 
     def _clean(self, db: sqlite3.Connection) -> bool:
         """Whether everything was done that can be."""
-        if not self._is_store_soiled and not self._is_wal_soiled:
-            return True
-        with suppress(sqlite3.Error), _patience(db, WAIT_S):
-            began_s = time.monotonic()
-            if self._is_store_soiled and began_s >= self._rests_until_s:
-                if db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
-                    logger.error("the store is damaged, so what was erased may be left in it: see `wslive verify`")
-                    return True
-                db.execute("VACUUM")
-                self._is_store_soiled, self._is_wal_soiled = False, True
-                ended_s = time.monotonic()
-                self._rests_until_s = ended_s + REST * (ended_s - began_s)
-            if self._is_wal_soiled:
-                self._is_wal_soiled = not empty_wal(db)
-            if not self._is_store_soiled and not self._is_wal_soiled:
-                db.execute("DELETE FROM meta WHERE key = 'soiled'")
-        return not self._is_store_soiled and not self._is_wal_soiled
+        if self._is_store_soiled or self._is_wal_soiled:
+            with suppress(sqlite3.Error), _patience(db, WAIT_S):
+                if self._is_store_soiled and not self._is_damaged and time.monotonic() >= self._rests_until_s:
+                    self._write_anew(db)
+                if self._is_wal_soiled:
+                    self._is_wal_soiled = not empty_wal(db)
+                if not self._is_store_soiled and not self._is_wal_soiled:
+                    db.execute("DELETE FROM meta WHERE key = 'soiled'")
+        return (self._is_damaged or not self._is_store_soiled) and not self._is_wal_soiled
+
+    def _write_anew(self, db: sqlite3.Connection) -> None:
+        began_s = time.monotonic()
+        if db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+            self._is_damaged = True
+            logger.error("the store is damaged, so what was erased may be left in it: see `wslive verify`")
+            return
+        db.execute("VACUUM")
+        self._is_store_soiled, self._is_wal_soiled = False, True
+        ended_s = time.monotonic()
+        self._rests_until_s = ended_s + REST * (ended_s - began_s)
 
 
 def empty_wal(db: sqlite3.Connection) -> bool:
