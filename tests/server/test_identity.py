@@ -173,6 +173,7 @@ async def test_a_page_is_for_those_who_have_logged_in(hall: Hall) -> None:
     page = await hall.http(f"/r/{hall.code}", headers={"Cookie": "login=c-ada"})
     assert page.code == 200
     assert b"<html data-login" in page.body
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
 
 
 async def test_what_is_told_of_a_room_names_who_asks(hall: Hall) -> None:

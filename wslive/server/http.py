@@ -163,12 +163,14 @@ class PageHandler(Handler):
         file = self.context.files.get(self.page)
         assert file is not None, f"{self.page} belongs to the package"
         host = self.request.host
+        # Where there are logins, others' pages may have this origin: in a frame of theirs they could read the XSRF token.
+        framed_by = "'self'" if vouching is None else "'none'"
         style = f"'self' {_PLOTLY_STYLE}" if self.page == "screen.html" else "'self'"
         self.set_header(
             "Content-Security-Policy",
             "default-src 'none'; script-src 'self'; img-src 'self' data:; font-src 'self'; "
             f"style-src {style}; connect-src 'self' ws://{host} wss://{host}; "
-            "base-uri 'none'; form-action 'self'; frame-ancestors 'self'",
+            f"base-uri 'none'; form-action 'self'; frame-ancestors {framed_by}",
         )
         self.set_header("Content-Type", file.content_type)
         self.set_header("Cache-Control", "no-cache")
