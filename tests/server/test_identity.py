@@ -173,7 +173,14 @@ async def test_a_page_is_for_those_who_have_logged_in(hall: Hall) -> None:
     page = await hall.http(f"/r/{hall.code}", headers={"Cookie": "login=c-ada"})
     assert page.code == 200
     assert b"<html data-login" in page.body
-    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/r/CODE", "/health", "/static/page.js", "/r/CODE/about", "/ws", "/nowhere", "/api/server"]
+)
+async def test_no_page_of_others_reads_ours_in_a_frame(hall: Hall, path: str) -> None:
+    answer = await hall.http(path.replace("CODE", hall.code), headers={"Cookie": "login=c-ada"})
+    assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
 
 
 async def test_what_is_told_of_a_room_names_who_asks(hall: Hall) -> None:

@@ -88,11 +88,6 @@ class Guarded(http.Handler, JupyterHandler):
         self.set_header("Retry-After", str(LONGEST_WAIT_S))
         self.fail(403, NotAllowed.code, NOT_LET_IN)
 
-    def set_default_headers(self) -> None:
-        """Ours, with a policy under which nothing runs or is loaded; pages set their own."""
-        super().set_default_headers()
-        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-
     def join_link(self, code: str) -> tuple[str, bool]:
         """The link of the listener for the audience; else one on the address that this very browser has used.
 

@@ -12,7 +12,11 @@ logger = logging.getLogger("wslive.server")
 
 
 class Discreet(RequestHandler):
-    """A handler that keeps Tornado's own lines, which hold the address, out of the log."""
+    """A handler whose requests leave no address in the log, and whose answers no page frames."""
+
+    def set_default_headers(self) -> None:
+        """In what is sent nothing runs or is loaded, and no page frames it; pages say what they need."""
+        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         """What somebody asked wrongly has its answer; a mistake of ours is told whole."""

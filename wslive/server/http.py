@@ -60,6 +60,7 @@ class Handler(Discreet):
 
     def set_default_headers(self) -> None:
         """No sniffing, no referrer, no Tornado version."""
+        super().set_default_headers()
         self.clear_header("Server")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.set_header("Referrer-Policy", "no-referrer")
@@ -163,7 +164,7 @@ class PageHandler(Handler):
         file = self.context.files.get(self.page)
         assert file is not None, f"{self.page} belongs to the package"
         host = self.request.host
-        # Where there are logins, others' pages may have this origin: in a frame of theirs they could read the XSRF token.
+        # Where there are logins, pages of others may have our origin, and could read what is in a frame of theirs.
         framed_by = "'self'" if vouching is None else "'none'"
         style = f"'self' {_PLOTLY_STYLE}" if self.page == "screen.html" else "'self'"
         self.set_header(
