@@ -148,7 +148,7 @@ def test_every_setting_has_its_sentence() -> None:
 
 def test_the_commands_on_the_operations_page_are_ones_that_the_program_takes() -> None:
     page = (docs.DOCS / "operations.md").read_text("utf-8")
-    lines = [line for block in fences(page, "bash") for line in block.splitlines() if "wslive serve" in line]
+    lines = [line for block in fences(page, "(?:bash|ini)") for line in block.splitlines() if "wslive serve" in line]
     assert lines
     for line in lines:
         arguments = line.split("#")[0].split("wslive ", 1)[1].split()
