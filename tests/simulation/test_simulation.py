@@ -22,6 +22,7 @@ from wslive.core.view import Keyed
 from wslive.eventlog.memory import MemoryLog
 from wslive.server import room_task
 from wslive.server.fanout import Fanout
+from wslive.server.seen_refs import SeenRefs
 from wslive.server.told import ToldAnswers
 
 
@@ -55,6 +56,10 @@ def no_ref_is_known(_: Any) -> Callable[..., Any]:
         return {}
 
     return find
+
+
+def no_ref_was_seen(_: Any) -> Callable[..., Any]:
+    return lambda self, keys: []
 
 
 def acks_do_not_wait_for_the_log(original: Any) -> Callable[..., Any]:
@@ -119,6 +124,7 @@ def lines_stay_until_the_room_is_folded_again(original: Any) -> Callable[..., An
         (Requests, "unanswered", nothing_is_sent_again),
         (Keyed, "after", removals_are_forgotten),
         (MemoryLog, "find", no_ref_is_known),
+        (SeenRefs, "those_of", no_ref_was_seen),
         (ToldAnswers, "get", refusals_are_forgotten),
         (writing, "texts_of", a_text_is_left),
         (Chat, "person_erased", lines_stay_until_the_room_is_folded_again),

@@ -69,11 +69,27 @@ class Head(msgspec.Struct, frozen=True):
 
 
 def next_event(
-    head: Head, *, at_ms: int, actor: str, ref: str, activity: int, kind: str, version: int, body: bytes
+    head: Head,
+    *,
+    at_ms: int,
+    actor: str,
+    ref: str,
+    activity: int,
+    kind: str,
+    version: int,
+    body: bytes,
+    hashes: dict[bytes, bytes] | None = None,
 ) -> Event:
-    """Make the event that follows `head`, with its place in the chain."""
+    """Make the event that follows `head`, with its place in the chain.
+
+    Of bodies that are in `hashes` the hash is taken from there; the others are added.
+    """
     offset = head.offset + 1
-    body_hash = hashlib.sha256(body).digest()
+    body_hash = None if hashes is None else hashes.get(body)
+    if body_hash is None:
+        body_hash = hashlib.sha256(body).digest()
+        if hashes is not None:
+            hashes[body] = body_hash
     chain = chain_hash(head.chain, offset, at_ms, actor, ref, activity, kind, version, body_hash)
     return Event(offset, at_ms, actor, ref, activity, kind, version, body, body_hash, chain)
 

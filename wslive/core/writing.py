@@ -27,8 +27,17 @@ def filed_under(room: Room, who: Who, command: Command) -> tuple[str, str]:
     return who.actor, command.ref
 
 
-def write(room: Room, command: Command, who: Who, at_ms: int) -> tuple[list[Event], list[int]]:
+def write(
+    room: Room, command: Command, who: Who, at_ms: int, hashes: dict[bytes, bytes] | None = None
+) -> tuple[list[Event], list[int]]:
     """Decide a command and apply it.
+
+    Args:
+        room: The state.
+        command: The wish.
+        who: Whose it is.
+        at_ms: Now.
+        hashes: Those of bodies, for who writes many: a thousand votes have a few bodies.
 
     Returns:
         Its event and those of boxes that it closed; and the offsets of events whose bodies go with it.
@@ -39,14 +48,22 @@ def write(room: Room, command: Command, who: Who, at_ms: int) -> tuple[list[Even
     fact = decide(room, command, who, at_ms)
     actor, ref = (who.actor, command.ref) if fact.box is None else filed_under(room, who, command)
     erased = texts_of(room, fact.body.person) if isinstance(fact.body, PersonErased) else []
-    events = [_write(room, fact, actor, ref, at_ms, who.actor)]
+    events = [_write(room, fact, actor, ref, at_ms, who.actor, hashes)]
     while room.uncounted:
         activity, box = next(iter(room.uncounted.items()))
         events.append(_write(room, count(room, activity), SERVER_ACTOR, f"count-{activity}-{box}", at_ms))
     return events, erased
 
 
-def _write(room: Room, fact: Fact, actor: str, ref: str, at_ms: int, author: str | None = None) -> Event:
+def _write(
+    room: Room,
+    fact: Fact,
+    actor: str,
+    ref: str,
+    at_ms: int,
+    author: str | None = None,
+    hashes: dict[bytes, bytes] | None = None,
+) -> Event:
     kind, version, body = fact.kind, fact.version, msgspec.json.encode(fact.body)
     if fact.box is not None:
         key = room.keys[fact.activity, fact.box.name]
@@ -62,6 +79,7 @@ def _write(room: Room, fact: Fact, actor: str, ref: str, at_ms: int, author: str
         kind=kind,
         version=version,
         body=body,
+        hashes=hashes,
     )
     apply(room, event, fact.body, author)
     return event

@@ -337,7 +337,10 @@ def _insert(db: sqlite3.Connection, room: str, events: Sequence[Event]) -> None:
     them back by itself, SQLite would copy every page before changing it, as for a savepoint.
     """
     rows = ", ".join([_ROW] * len(events))
-    values = [field for event in events for field in (room, *msgspec.structs.astuple(event))]
+    values: list[Any] = []
+    for event in events:
+        values.append(room)
+        values += msgspec.structs.astuple(event)
     db.execute(f"INSERT OR FAIL INTO events (room, {EVENT}) VALUES {rows}", values)
 
 

@@ -61,6 +61,10 @@ CREATE TABLE events (
 WAL_PAGES = 4000
 """After so many pages (16 MB) the write-ahead log is emptied into the store."""
 
+CACHE_KIB = 16 * 1024
+"""How much of the store a connection that writes keeps in memory at most: the index of refs is changed all over, and
+with SQLite's own two megabytes its pages are read again and again."""
+
 BUSY_TIMEOUT_S = 5.0
 """How long a commit waits for an operator's own connection (a backup, a shell) to let go."""
 
@@ -121,6 +125,8 @@ class Store:
             db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
             # What is deleted is overwritten, not only unlinked.
             db.execute("PRAGMA secure_delete = ON")
+            if writing:
+                db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
             db.execute(f"PRAGMA query_only = {'OFF' if writing else 'ON'}")
         except BaseException:
             db.close()

@@ -82,6 +82,7 @@ def decide(room: Room, batch: Sequence[Pending], known: dict[Key, int], told: To
     outcomes: list[Outcome] = []
     erasing: list[int] = []
     refused_here: dict[Key, Refused] = {}
+    hashes: dict[bytes, bytes] = {}
     for place, pending in enumerate(batch):
         who, command = pending.who, pending.command
         key = (who.actor, command.ref)
@@ -94,7 +95,7 @@ def decide(room: Room, batch: Sequence[Pending], known: dict[Key, int], told: To
             outcomes.append(final)
             continue
         try:
-            written, erased = write(room, command, who, at_ms)
+            written, erased = write(room, command, who, at_ms, hashes)
         except Refused as refused:
             outcomes.append(as_answer(refused))
             refused_here[key] = refused
