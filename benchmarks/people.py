@@ -65,9 +65,13 @@ class Bye(msgspec.Struct, tag="bye"):
 decode = msgspec.json.Decoder(Welcome | Ack | Refused | Delta | Snapshot | Other | Bye).decode
 
 
-def new_ref() -> str:
-    """A name as browsers give them: random, so that the store's index is as hard to keep as in earnest."""
-    return f"{random.getrandbits(96):024x}"
+def new_ref(offset: int = 0) -> str:
+    """A name as browsers give them, so that the store's index is as hard to keep as in earnest.
+
+    Args:
+        offset: How far their view has come.
+    """
+    return f"{offset:08x}{random.getrandbits(96):024x}"
 
 
 def connect(url: str, path: str, subprotocol: str = "") -> tuple[socket.socket, bytes]:

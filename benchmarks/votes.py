@@ -13,6 +13,7 @@ be the one that every view shows.
 from __future__ import annotations
 
 import json
+import random
 import re
 import sqlite3
 import sys
@@ -135,7 +136,9 @@ def cast(setup: Setup, server: Started, hall: Hall, poll: int, voters: int, rate
     """Let the first `voters` of a hall vote in turn, at this rate."""
     hall.settle()
     votes = round(rate_per_s * setup.seconds)
-    refs = [new_ref() for _ in range(votes)]
+    # A name says how far the voter's view has come, and that is as old as a view may be.
+    behind = [round(random.random() * MAX_STALE_MS / 1e3 * rate_per_s) for _ in range(votes)]
+    refs = [new_ref(poll + max(0, n - behind[n])) for n in range(votes)]
     sent = Sent(
         1 + np.arange(votes) % voters,
         [

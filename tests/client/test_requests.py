@@ -80,6 +80,7 @@ async def test_the_end_tells_what_is_stored_as_stored_and_fails_the_rest():
 
 
 def test_a_ref_has_at_least_64_random_bits_and_is_short_enough_for_the_log():
+    assert new_ref(10) < new_ref(500) < new_ref(10**9)  # side by side in an index
     refs = {new_ref() for _ in range(1000)}
     assert len(refs) == 1000
     assert all(len(base64.urlsafe_b64decode(ref)) >= 8 and len(ref) <= 64 for ref in refs)

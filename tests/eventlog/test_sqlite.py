@@ -25,6 +25,7 @@ from wslive.core.errors import (
     StoreUnwritable,
 )
 from wslive.core.events import Event, Head, head_after
+from wslive.eventlog import sqlite_store
 from wslive.eventlog.sqlite import SqliteLog
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,24 @@ class TestSqliteLog(EventLogContract):
     @pytest.fixture
     async def log(self, tmp_path: Path) -> AsyncIterator[SqliteLog]:
         log = await SqliteLog.open(tmp_path / "wslive.db")
+        yield log
+        await log.close()
+
+
+class TestSqliteLogOfAnOlderStore(EventLogContract):
+    """The same in a store whose index of refs begins with the actor, as all had at first."""
+
+    @pytest.fixture
+    async def log(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SqliteLog]:
+        path = tmp_path / "wslive.db"
+        older = sqlite_store.SCHEMA.replace("UNIQUE (room, ref, actor)", "UNIQUE (room, actor, ref)")
+        with monkeypatch.context() as patched:
+            patched.setattr(sqlite_store, "SCHEMA", older)
+            await (await SqliteLog.open(path)).close()
+        with closing(sqlite3.connect(path)) as db:
+            columns = [name for *_, name in db.execute("PRAGMA index_info(sqlite_autoindex_events_2)")]
+        assert columns == ["room", "actor", "ref"]
+        log = await SqliteLog.open(path)
         yield log
         await log.close()
 

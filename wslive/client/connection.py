@@ -191,7 +191,7 @@ class Connection:
             Unconfirmed: No answer in time; the command stays queued and is sent again after a reconnect.
             ConnectionEnded: There is no connection any more.
         """
-        ref = ref or new_ref()
+        ref = ref or new_ref(self.replica.offset)
         request = self._requests.get(ref)
         if request is None:
             request = self._ask(ref, messages.Command(ref, activity, kind, raw(body)))

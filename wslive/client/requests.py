@@ -109,9 +109,14 @@ class Requests:
             self.refuse(ref, error)
 
 
-def new_ref() -> str:
-    """A name for a command: 96 random bits. Never from a seeded generator: two runs would send the same refs."""
-    return secrets.token_urlsafe(12)
+def new_ref(offset: int = 0) -> str:
+    """A name for a command: 96 random bits. Never from a seeded generator: two runs would send the same refs.
+
+    Args:
+        offset: How far the replica has come. With that before them, names that are new lie side by side in the index of
+            a store, and not all over it.
+    """
+    return f"{offset:08x}{secrets.token_urlsafe(12)}"
 
 
 def raw(body: object) -> msgspec.Raw:

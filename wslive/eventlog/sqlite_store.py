@@ -54,7 +54,7 @@ CREATE TABLE events (
     body_hash BLOB NOT NULL,
     chain BLOB NOT NULL,
     PRIMARY KEY (room, offset),
-    UNIQUE (room, actor, ref)
+    UNIQUE (room, ref, actor)
 ) WITHOUT ROWID;
 """
 
@@ -62,8 +62,8 @@ WAL_PAGES = 4000
 """After so many pages (16 MB) the write-ahead log is emptied into the store."""
 
 CACHE_KIB = 16 * 1024
-"""How much of the store a connection that writes keeps in memory at most: the index of refs is changed all over, and
-with SQLite's own two megabytes its pages are read again and again."""
+"""How much of the store a connection that writes keeps in memory at most. Where refs are random the index of refs is
+changed all over, and with SQLite's own two megabytes its pages are read again and again."""
 
 BUSY_TIMEOUT_S = 5.0
 """How long a commit waits for an operator's own connection (a backup, a shell) to let go."""
@@ -120,7 +120,7 @@ class Store:
         try:
             # FULL: each commit is synced to the disk before it returns, or an ack would be a hope.
             db.execute("PRAGMA synchronous = FULL")
-            # Votes come with random refs, so a commit changes pages all over the index of refs. Emptied less often, the
+            # Where refs are random, a commit changes pages all over the index of refs. Emptied less often, the
             # write-ahead log gets the same page several times and the store gets it once.
             db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
             # What is deleted is overwritten, not only unlinked.

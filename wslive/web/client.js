@@ -297,7 +297,7 @@ class Connection {
 
   command(activity, kind, body = {}) {
     if (this.status === "ended") return Promise.reject({ code: "connection_ended", message: this.reason });
-    const done = this.queue.add(Number(activity), kind, body);
+    const done = this.queue.add(Number(activity), kind, body, this.position?.offset);
     this.settle();
     return done;
   }

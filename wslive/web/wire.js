@@ -4,9 +4,12 @@
 
 const SUBPROTOCOL = "wslive.v1";
 
+const hex = (number, digits) => number.toString(16).padStart(digits, "0");
+
+/** A name for a command: 96 random bits, after how far we have come, so that a store files new names side by side. */
 // crypto.randomUUID is missing on plain http, which is how phones reach a lecturer's laptop.
-export const newRef = () =>
-  Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+export const newRef = (offset = 0) =>
+  hex(offset, 8) + Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => hex(byte, 2)).join("");
 
 export const isVisible = () => typeof document === "undefined" || document.visibilityState === "visible";
 
@@ -170,8 +173,8 @@ export class Queue {
     this.commands = [...kept.map((command) => ({ ...command, ...nobody, again: true })), ...this.commands];
   }
 
-  add(activity, kind, body) {
-    const command = { ref: newRef(), activity, kind, body };
+  add(activity, kind, body, offset = 0) {
+    const command = { ref: newRef(offset), activity, kind, body };
     const done = new Promise((resolve, reject) => Object.assign(command, { resolve, reject }));
     done.catch(() => {}); // whoever does not wait finds the refusal in `refusals`
     delete this.refusals[activity];
