@@ -113,6 +113,7 @@ def _added_up(parts: list[Record]) -> Record:
         **last,
         "took_s": sum(record["took_s"] for record in parts),
         "seeds": [record["seed"] for record in parts],
+        "load": _together([round(record["machine"]["load_average"][0], 1) for record in parts], adds=False),
         "values": {
             name: _together([record["values"][name] for record in parts], adds=name in last.get("adds", ()))
             for name in last["values"]
@@ -134,7 +135,7 @@ def _form(record: Record) -> str:
     seeds = dict.fromkeys(record["seeds"])
     ran = f", {len(record['seeds'])} of its {record['parts']} parts" if "parts" in record else ""
     named = ("seed " if len(seeds) == 1 else "seeds ") + ", ".join(map(str, seeds))
-    return f"{record['form']}{ran}, {_duration(record['took_s'])}, {named}, {record['date']}"
+    return f"{record['form']}{ran}, {_duration(record['took_s'])}, load {record['load']}, {named}, {record['date']}"
 
 
 def _command(record: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from tools import reliability
 
 @pytest.fixture(autouse=True)
 def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "described", lambda: {"load_average": (2.04, 1.0, 1.0)})
     monkeypatch.setattr(module, "WRITTEN_TO", tmp_path / "measured")
     monkeypatch.setattr(reliability, "MEASURED", tmp_path / "measured")
     monkeypatch.setattr(reliability, "KEPT", tmp_path / "kept")
@@ -35,7 +36,7 @@ def test_what_was_measured_is_said_and_is_a_row_of_the_page():
     assert json.loads(kept.read_text())["values"] == {"kills": 100, "acked": 214032, "back_max_s": 2.125}
     _, row = reliability.attacks()
     assert row[:4] == ("1", "kill -9", "Nothing acked is lost.", "kills 100, acked 214,032, back max s 2.125")
-    assert row[4].startswith("long, 0 s, seed 417, ")
+    assert row[4].startswith("long, 0 s, load 2.0, seed 417, ")
     assert row[5] == '`make torture ARGS="-k test_kills"`'
 
 
@@ -59,7 +60,7 @@ def test_the_parts_of_a_long_form_are_one_row():
         assert len([*reliability.taken()]) == 1
     _, row = reliability.attacks()
     assert row[3] == "kills 13, people 40, back s 1 to 5.5"
-    assert row[4].startswith("long, 2 of its 12 parts, 0 s, seeds 8, 9, ")
+    assert row[4].startswith("long, 2 of its 12 parts, 0 s, load 2.0, seeds 8, 9, ")
     # Run again, a part takes its own place; cut into others, none of the old ones can be added to it.
     measure(Form("long", 10), Part(11, 12), ["kills"], kills=20, people=40, back_s=1)
     assert len([*reliability.taken()]) == 1
