@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
-from tests.end_to_end.browser import Pages
+from tests.end_to_end.browser import HUB, Pages
 from tests.end_to_end.lab import Lab, Notebook
 from tests.end_to_end.own_rooms import HOST, PARTICIPANT, POLL, events, tally
 
@@ -27,7 +27,7 @@ def test_a_poll_in_a_box_of_widgets_is_the_same_live_chart(lab: Lab, new_page: P
     assert host.output(1).get_by_text("beside it").count() == 1
 
 
-def test_two_cells_of_one_page_share_one_connection(lab: Lab, new_page: Pages) -> None:
+def test_the_cells_of_one_page_share_one_connection_and_what_draws(lab: Lab, new_page: Pages) -> None:
     host, link = hosted(lab, new_page, "shared", POLL, "room", "poll", "room.chat")
     for cell in (1, 2, 3):
         host.wait_for_chart(cell, [0, 0, 0])
@@ -35,6 +35,9 @@ def test_two_cells_of_one_page_share_one_connection(lab: Lab, new_page: Pages) -
     sockets = [s for s in new_page.watch(host.page).websockets if urlsplit(s.url).port == int(port)]
     assert len(sockets) == 1
     assert sockets[0].url.endswith("/ws"), "no ticket in an address"
+    loaded = host.page.evaluate("() => performance.getEntriesByType('resource').map((entry) => entry.name)")
+    for name in ("plotly.min.js", "/static/cells-"):
+        assert sum(name in url for url in loaded) == 1, name
 
 
 def test_a_page_that_cannot_reach_the_server_is_served_through_the_kernel(lab: Lab, new_page: Pages) -> None:
@@ -139,7 +142,7 @@ def test_names_and_lines_wait_behind_counters_in_the_hosts_notebook(lab: Lab, ne
 
 
 def test_only_links_that_others_can_follow_become_a_code_to_scan(lab: Lab, new_page: Pages) -> None:
-    host, _ = hosted(lab, new_page, "invited", "room")
+    host, link = hosted(lab, new_page, "invited", "room")
     view = host.output(1)
     expect(view).to_contain_text("Only this computer can join.")
     expect(view.get_by_role("img", name="QR code of the join link")).not_to_be_visible()
@@ -148,8 +151,20 @@ def test_only_links_that_others_can_follow_become_a_code_to_scan(lab: Lab, new_p
     expect(view.get_by_role("img", name="QR code of the join link")).to_be_visible()
     expect(view).to_contain_text("192.0.2.7:8765/r/")
     expect(view).to_contain_text("Also at 192.0.2.8:8765")
-    expect(view).to_contain_text("Nobody has connected yet.")
+    # Somebody on this computer is no sign that phones can come.
     host.run("me = wslive.join(room.link, name='Ada')")
+    expect(view).to_contain_text("1 person · 1 here")
+    expect(view).to_contain_text("Nobody has connected from another device yet.")
+    host.run(f"room.let_in('http://{HUB}:{urlsplit(link).port}')")
+    expect(view).to_contain_text(f"{HUB}:{urlsplit(link).port}/r/")
+    phone = new_page(hosts=[HUB])
+    phone.goto(str(view.locator("a.wslive-link").get_attribute("href")))
+    phone.get_by_label("Your name").fill("Grace")
+    expect(view).to_contain_text("Nobody has connected from another device yet.")
+    phone.get_by_role("button", name="Join").click()
+    expect(view).to_contain_text("✓ first person connected")
+    phone.close()
+    host.reload()
     expect(view).to_contain_text("✓ first person connected")
 
 

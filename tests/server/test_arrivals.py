@@ -28,6 +28,15 @@ def test_a_network_is_known_once_somebody_was_let_in_from_there():
     assert not recent.knows(None)
 
 
+def test_that_somebody_came_from_elsewhere_stays_known():
+    recent = RecentArrivals()
+    recent.welcomed(b"hall")
+    assert not recent.now(0.0).from_elsewhere
+    recent.welcomed(b"hall", from_elsewhere=True)
+    recent.welcomed(None)
+    assert recent.now(1000.0) == Arrivals(0, 0, 0, from_elsewhere=True)
+
+
 def test_known_networks_are_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(arrivals, "MAX_KNOWN", 2)
     recent = RecentArrivals()

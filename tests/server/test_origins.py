@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.iostream import IOStream
 
 from wslive.server.origins import Gate, host_name, is_loopback, origin_of
 from wslive.server.settings import ServerSettings
@@ -176,3 +180,48 @@ def test_a_page_without_an_origin_of_its_own_may_never(has_ticket: bool):
     error = gate(allow_origins=("null",)).origin_error("null", "http", "localhost:8765", has_ticket=has_ticket)
     assert error is not None
     assert "without an origin" in error
+
+
+# ── elsewhere ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def request(host: str, peer: str, arrived_at: str, origin: str = "") -> HTTPServerRequest:
+    """A handshake as Tornado hands it on, arrived through a stream of its own kind."""
+    stream = object.__new__(IOStream)
+    stream.socket = SimpleNamespace(getsockname=lambda: (arrived_at, 8765))  # type: ignore[assignment]
+    connection: Any = SimpleNamespace(stream=stream, context=SimpleNamespace(remote_ip=peer, protocol="http"))
+    headers = HTTPHeaders({"Host": host} | ({"Origin": origin} if origin else {}))
+    return HTTPServerRequest(
+        headers=headers, connection=connection, start_line=RequestStartLine("GET", "/ws", "HTTP/1.1")
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "peer", "arrived_at", "origin", "network"),
+    [
+        ("192.168.1.7:8765", "192.168.1.23", LAN, "http://192.168.1.7:8765", b"hall"),
+        ("192.168.1.7:8765", "::ffff:192.168.1.23", "::ffff:192.168.1.7", "", b"hall"),
+        ("live.example.org", LOOPBACK, LOOPBACK, "https://live.example.org", None),  # a proxy or tunnel
+        ("127.0.0.1:8765", LOOPBACK, LOOPBACK, "https://live.example.org", None),  # one that names us by our address
+        ("127.0.0.1:8765", LOOPBACK, LOOPBACK, "", b"hall"),  # one that the settings trust
+        ("live.example.org", "", "", "", None),  # by a socket in the file system
+    ],
+)
+def test_another_device(host: str, peer: str, arrived_at: str, origin: str, network: bytes | None):
+    here = gate(public_url="https://live.example.org")
+    assert here.is_from_elsewhere(request(host, peer, arrived_at, origin), network)
+
+
+@pytest.mark.parametrize(
+    ("host", "peer", "arrived_at", "origin", "network"),
+    [
+        ("localhost:8765", LOOPBACK, LOOPBACK, "http://localhost:8765", None),
+        ("127.0.0.1:8765", LOOPBACK, LOOPBACK, "", None),
+        ("127.0.0.1:8765", LOOPBACK, LOOPBACK, "vscode-webview://abc", None),
+        ("192.168.1.7:8765", LAN, LAN, "http://192.168.1.7:8765", b"hall"),  # the host tries the link
+        ("192.168.1.7:8765", "::ffff:192.168.1.7", LAN, "", b"hall"),
+    ],
+)
+def test_this_very_computer(host: str, peer: str, arrived_at: str, origin: str, network: bytes | None):
+    here = gate(public_url="https://live.example.org")
+    assert not here.is_from_elsewhere(request(host, peer, arrived_at, origin), network)

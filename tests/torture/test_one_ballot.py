@@ -138,7 +138,8 @@ async def test_a_flood_is_shown_to_the_host_and_to_nobody_else(form: Form, figur
         while host.presence.get("arrivals", {}).get("last_minute") != size + 1:
             await host.receive()
         told = host.presence["arrivals"]
-        assert told == {"last_minute": size + 1, "networks": 3, "largest": size - (size + 2) // 3}
+        most = size - (size + 2) // 3
+        assert told == {"last_minute": size + 1, "networks": 3, "largest": most, "from_elsewhere": True}
         await first.done(2, "say", {"text": "who are all these?"})
         for other in (first, viewer):
             await other.since_now()

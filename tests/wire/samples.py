@@ -52,9 +52,9 @@ SERVER: list[tuple[m.ServerMessage, str]] = [
         '"view":{"room":{"title":"Łódź"}}}',
     ),
     (
-        m.Presence(2, ["p_1", "p_2"], [m.Notice("Ada", "joined")], m.Arrivals(312, 3, 300)),
+        m.Presence(2, ["p_1", "p_2"], [m.Notice("Ada", "joined")], m.Arrivals(312, 3, 300, True)),
         '{"type":"presence","online":2,"here":["p_1","p_2"],"notices":[{"name":"Ada","what":"joined"}],'
-        '"arrivals":{"last_minute":312,"networks":3,"largest":300}}',
+        '"arrivals":{"last_minute":312,"networks":3,"largest":300,"from_elsewhere":true}}',
     ),
     (m.Page("r1", [{"id": 4}]), '{"type":"page","ref":"r1","entries":[{"id":4}]}'),
     (m.Ticket("r1", "t", 600.0), '{"type":"ticket","ref":"r1","ticket":"t","expires_in_s":600.0}'),

@@ -163,7 +163,7 @@ function roomPart(context) {
   function letIn() {
     const side = kernel();
     text(told, "");
-    if (!side || side.isGone) return text(told, "There is no kernel to ask. Run the cell again.");
+    if (!side || side.isGone()) return text(told, "There is no kernel to ask. Run the cell again.");
     attr(invite, { disabled: true });
     text(invite, "Opening …");
     side.told = ({ message }) => {
@@ -175,7 +175,6 @@ function roomPart(context) {
     side.send({ type: "let_in" });
   }
 
-  let before = 0; // how many had joined when nobody else could come in
   const invitation = () => kernel()?.model.get("invite") ?? about.invite;
 
   /** How people come in: {links, qr}, the best link first and its QR code as an image's address. */
@@ -190,7 +189,7 @@ function roomPart(context) {
   }
 
   function redraw() {
-    const { room, people: joined } = live.view;
+    const { room } = live.view;
     const { links, qr: image } = ways();
     const reachable = links.length > 0 && !room.ended; // nobody is asked to come to where nobody can
     show(joining, !room.ended);
@@ -209,10 +208,9 @@ function roomPart(context) {
     text(scope, room.ended ? "This room has ended." : room.locked ? "Locked: nobody new can join." : reachable ? "" : "Only this computer can join.");
     show(scope, Boolean(scope.textContent));
     show(invite, !links.length && !room.ended);
-    // Who was here before the doors opened has not come through them.
-    if (!links.length) before = joined.count;
-    const cameIn = joined.count > before;
-    text(first, cameIn ? "✓ first person connected" : reachable ? "Nobody has connected yet." : "");
+    // Whoever joins on the host's own computer says nothing of whether phones can.
+    const cameIn = Boolean(live.presence.arrivals?.from_elsewhere);
+    text(first, cameIn ? "✓ first person connected" : "Nobody has connected from another device yet.");
     attr(first, { "data-here": String(cameIn) });
     show(first, reachable);
     text(others, links.length > 1 ? `Also at ${links.slice(1).map((l) => new URL(l).host).join(", ")}` : "");

@@ -1,4 +1,4 @@
-"""How many new people came into a room lately, and from how many networks: told to its hosts, kept nowhere.
+"""How many new people came into a room lately, and from where: told to its hosts, kept nowhere.
 
 One person with a script can be many participants, and no server can tell them from a hall that comes in at once. Its
 host can, who sees the hall: so the host is told, and nobody is refused.
@@ -24,14 +24,16 @@ class RecentArrivals:
         self._recent: deque[tuple[float, Neighbourhood]] = deque()
         self._networks: Counter[Neighbourhood] = Counter()
         self._known: set[bytes] = set()
+        self._from_elsewhere = False
 
     def note(self, network: Neighbourhood, now_s: float) -> None:
         """Somebody new came in."""
         self._recent.append((now_s, network))
         self._networks[network] += 1
 
-    def welcomed(self, network: Neighbourhood) -> None:
-        """Somebody, new or not, was let in from there."""
+    def welcomed(self, network: Neighbourhood, *, from_elsewhere: bool = False) -> None:
+        """Somebody, new or not, was let in from there; a person `from_elsewhere` proves that others can come."""
+        self._from_elsewhere = self._from_elsewhere or from_elsewhere
         if network is not None and len(self._known) < MAX_KNOWN:
             self._known.add(network)
 
@@ -46,4 +48,5 @@ class RecentArrivals:
             self._networks[network] -= 1
             if not self._networks[network]:
                 del self._networks[network]
-        return Arrivals(len(self._recent), len(self._networks), max(self._networks.values(), default=0))
+        largest = max(self._networks.values(), default=0)
+        return Arrivals(len(self._recent), len(self._networks), largest, self._from_elsewhere)

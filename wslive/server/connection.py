@@ -70,6 +70,7 @@ class Connection:
     __slots__ = (
         "_audience_only",
         "_door",
+        "_from_elsewhere",
         "_is_closing",
         "_joining",
         "_level",
@@ -96,6 +97,7 @@ class Connection:
         audience_only: bool,
         level: Level = Level.TOKEN,
         network: Neighbourhood = None,
+        from_elsewhere: bool = False,
         person: Person | None = None,
         vouch: str = "",
     ) -> None:
@@ -109,6 +111,7 @@ class Connection:
             audience_only: Whether hosts are turned away.
             level: That of a new participant, where nobody vouches for them.
             network: Where the other end is.
+            from_elsewhere: Whether that is another device; see `Gate.is_from_elsewhere`.
             person: Whom they have shown to be at the provider of identities.
             vouch: What that rests on, or their ticket.
         """
@@ -122,6 +125,7 @@ class Connection:
         self._audience_only = audience_only
         self._level = level
         self._network = network
+        self._from_elsewhere = from_elsewhere
         self._session = Session(settings.max_frame_bytes)
         self._outbox = socket.outbox(on_drained=self._drained, on_full=self._full)
         self._is_closing = False
@@ -234,7 +238,8 @@ class Connection:
                 check(room, admission)
                 member = Member(who, self._outbox, self.close)
                 live.fanout.add(member, room, known, token, live.record.code)
-                live.fanout.arrivals.welcomed(self._network)
+                is_guest = self._from_elsewhere and who.role is Role.PARTICIPANT
+                live.fanout.arrivals.welcomed(self._network, from_elsewhere=is_guest)
             except Refused as refused:
                 turn_away(refused)
             except Exception:

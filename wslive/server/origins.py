@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream
 
+from wslive.server.neighbours import Neighbourhood
 from wslive.server.settings import ServerSettings
 
 _LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain"})
@@ -102,6 +103,18 @@ class Gate:
         if has_ticket or origin_of(origin) in allowed - {""}:
             return None
         return f"Pages from {origin} may not connect. If they should, start the server with --allow-origin {origin}"
+
+    def is_from_elsewhere(self, request: HTTPServerRequest, network: Neighbourhood) -> bool:
+        """Whether a request came from another device than this computer; `network` is what is known of where from.
+
+        What comes by loopback is a program of this computer's own, or a proxy or tunnel on it that others have come
+        by: then their address is known, or they name the one at which others come.
+        """
+        peer = _address(request.remote_ip or "")
+        if peer is not None and not peer.is_loopback:
+            return peer != _address(local_address(request))
+        is_public = origin_of(request.headers.get("Origin", "")) in self._public_origins
+        return network is not None or is_public or not is_loopback(host_name(request.host))
 
 
 def refusal_of(gate: Gate, request: HTTPServerRequest, *, has_ticket: bool) -> str | None:

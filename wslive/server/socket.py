@@ -75,6 +75,7 @@ class SocketHandler(Discreet, WebSocketHandler):
         websocket = await taken_over(self, context, too_big=CloseCode.FRAME_TOO_BIG)
         if websocket is None:
             return
+        network = context.neighbours.of(self.request)
         vouching, vouch = context.door.vouching, ""
         if self._ticket is not None:
             vouch = self._ticket.vouch
@@ -86,7 +87,8 @@ class SocketHandler(Discreet, WebSocketHandler):
             context.settings,
             self._ticket,
             audience_only=self._audience_only,
-            network=context.neighbours.of(self.request),
+            network=network,
+            from_elsewhere=context.gate.is_from_elsewhere(self.request, network),
             person=self._person,
             vouch=vouch,
         )

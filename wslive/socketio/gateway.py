@@ -123,6 +123,7 @@ class Gateway:
             cookie=handler.cookie,
             receive_rate=self.context.settings.receive_rate,
             network=network,
+            from_elsewhere=self.context.gate.is_from_elsewhere(handler.request, network),
         )
         if handler.ws_connection is not None:
             transport.websocket = handler

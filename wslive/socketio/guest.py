@@ -129,7 +129,9 @@ class Guest:
     def _new_line(self) -> Line:
         is_kept = self._identity.is_kept or self.transport.cookie is not None
         level = Level.TOKEN if is_kept else Level.LINK
-        return Line(self._context, self._outbox, self, level, self.transport.network)
+        transport = self.transport
+        network, elsewhere = transport.network, transport.from_elsewhere
+        return Line(self._context, self._outbox, self, level, network, from_elsewhere=elsewhere)
 
     def _say_bye(self, spread_s: float) -> None:
         if self._line is not None:

@@ -71,8 +71,10 @@ class Line:
         listener: Listener,
         level: Level = Level.TOKEN,
         network: Neighbourhood = None,
+        *,
+        from_elsewhere: bool = False,
     ) -> None:
-        """Connect; `say_hello` comes next. `level` is that of a new participant, `network` where the client is."""
+        """Connect; `say_hello` comes next. `level` is that of a new participant, the others say where the client is."""
         self.on_drained: Callable[[], None] = lambda: None
         self.on_full: Callable[[], None] = lambda: None
         self._listener = listener
@@ -83,7 +85,14 @@ class Line:
         self._is_lost = False
         # Whoever comes this way belongs to the audience.
         self._connection = Connection(
-            context.door, self, context.settings, None, audience_only=True, level=level, network=network
+            context.door,
+            self,
+            context.settings,
+            None,
+            audience_only=True,
+            level=level,
+            network=network,
+            from_elsewhere=from_elsewhere,
         )
 
     async def say_hello(self, hello: messages.Hello) -> int:

@@ -34,6 +34,7 @@ class Transport:
         sid: The Socket.IO id of the client that came in by it; None while none has.
         network: Where the client is.
         throttle: How much it may send before it has to wait, by requests and the WebSocket together.
+        from_elsewhere: Whether it is another device than that of the server.
         websocket: The handler of its WebSocket, once it has one.
         on_drained: Called when everything sent has gone.
         on_bye: Says farewell to the client; None while nobody has come in.
@@ -48,6 +49,7 @@ class Transport:
         cookie: str | None,
         receive_rate: Rate,
         network: Neighbourhood = None,
+        from_elsewhere: bool = False,
     ) -> None:
         """Begin with a handshake."""
         self.id = id
@@ -55,6 +57,7 @@ class Transport:
         self.cookie = cookie
         self.network = network
         self.throttle = Throttle(receive_rate, time.monotonic())
+        self.from_elsewhere = from_elsewhere
         self.sid: str | None = None
         self.websocket: Any = None
         self.on_drained: Callable[[], None] = lambda: None

@@ -168,11 +168,14 @@ class Arrivals(msgspec.Struct, frozen=True):
         networks: From how many networks. A hall behind one address is one; so is everybody behind a proxy that the
             server was not told of.
         largest: How many of them from the same network.
+        from_elsewhere: Whether any person at all has come from another device than the server's own computer, since the
+            server has the room open: then others can come.
     """
 
     last_minute: int = 0
     networks: int = 0
     largest: int = 0
+    from_elsewhere: bool = False
 
 
 class Presence(msgspec.Struct, frozen=True, tag="presence", omit_defaults=True):
