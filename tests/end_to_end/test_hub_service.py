@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.error import HTTPError
 
@@ -17,6 +18,8 @@ from tests.end_to_end.browser import HUB, Pages
 from tests.end_to_end.hub import PASSWORD, Hub
 from tests.end_to_end.lab import Notebook
 from tests.end_to_end.own_rooms import POLL
+
+WITH_A_SERVER = ("lena", "ada")
 
 HOST = """\
 import wslive
@@ -58,10 +61,11 @@ NOTEBOOK = {
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
-    options = ["--hosts-group", "lecturers", "--recheck", "1"]
-    with Hub(tmp_path_factory.mktemp("hub") / "hub", {}, options) as running:
-        for user in ("lena", "ada", "mallory"):
-            running.start_server(user)
+    """The lines of docs/jupyter.md; beside them a service for two groups alone, and one on which nobody may host."""
+    more = {"class": ["--hosts-group", "lecturers", "--recheck", "1"], "nobody": []}
+    with Hub(tmp_path_factory.mktemp("hub") / "hub", {}, more) as running:
+        with ThreadPoolExecutor() as at_once:
+            list(at_once.map(running.start_server, WITH_A_SERVER))
         yield running
 
 
@@ -81,12 +85,14 @@ def come_in(page: Page, link: str, user: str) -> None:
     page.get_by_role("button", name="Join").click()
 
 
-def in_kernel(hub: Hub, user: str, source: str, *arguments: str) -> str:
+def in_kernel(hub: Hub, user: str, source: str, *arguments: str, service: str = "wslive") -> str:
     """Run code with what a kernel of a user's server has in its environment."""
+    env = hub.kernel_environment(user) if user in WITH_A_SERVER else hub.notebook_environment(user)
+    assert env["WSLIVE_SERVER"] == hub.service
     done = subprocess.run(
         [sys.executable, "-c", source, *arguments],
-        env=hub.kernel_environment(user),
-        cwd=hub.homes / user,
+        env={**env, "WSLIVE_SERVER": hub.service_of(service)},
+        cwd=hub.root,
         capture_output=True,
         text=True,
         timeout=60,
@@ -141,21 +147,22 @@ def test_a_class_votes_once_each_whatever_they_come_with(hub: Hub, new_page: Pag
     expect(page.get_by_text("2 of 2 answered")).to_be_visible()
 
 
-def room_link(hub: Hub) -> str:
+def room_link(hub: Hub, service: str = "wslive") -> str:
     """The link of a room that Lena opens from her notebook."""
-    return in_kernel(hub, "lena", 'import wslive; print(wslive.host("Another", new=True).link)').strip()
+    hosting = 'import wslive; print(wslive.host("Another", new=True).link)'
+    return in_kernel(hub, "lena", hosting, service=service).strip()
 
 
 def test_a_foreigner_is_refused_on_every_way(hub: Hub, new_page: Pages) -> None:
-    link = room_link(hub)
+    link = room_link(hub, "class")
     page = new_page(hosts=[HUB])
     page.goto(link)
     log_in(page, "mallory")
     expect(page.get_by_text("403")).to_be_visible()
-    told = in_kernel(hub, "mallory", TRY_TO_JOIN, link)
+    told = in_kernel(hub, "mallory", TRY_TO_JOIN, link, service="class")
     assert "mallory is not let into the rooms of this hub" in told
     with pytest.raises(InvalidStatus, match="401"):
-        connect(f"{hub.service.replace('http', 'ws', 1)}/ws", subprotocols=[Subprotocol("wslive.v1")])
+        connect(f"{hub.service_of('class').replace('http', 'ws', 1)}/ws", subprotocols=[Subprotocol("wslive.v1")])
 
 
 def test_no_cookie_opens_a_websocket(hub: Hub, new_page: Pages) -> None:
@@ -179,17 +186,28 @@ def test_only_members_of_the_group_host(hub: Hub) -> None:
     )
 
 
+@pytest.mark.parametrize("user", ["lena", "ada", "dean"])
+def test_without_a_group_nobody_hosts_administrators_neither(hub: Hub, user: str) -> None:
+    assert in_kernel(hub, user, TRY_TO_HOST, service="nobody") == (
+        "HostingNotAllowed The operator of this hub lets nobody open rooms: no group of hosts is set.\n"
+    )
+
+
+def test_administrators_host_no_more_than_others(hub: Hub) -> None:
+    assert "dean is none of them" in in_kernel(hub, "dean", TRY_TO_HOST)
+
+
 def test_a_login_that_is_revoked_ends_what_it_opened(hub: Hub, new_page: Pages) -> None:
-    link = room_link(hub)
+    link = room_link(hub, "class")
     page = new_page(hosts=[HUB])
     come_in(page, link, "bob")
     expect(page.get_by_text("No question yet")).to_be_visible()
     for token in hub.api("GET", "users/bob/tokens")["api_tokens"]:
-        if "wslive" in str(token.get("oauth_client")):
+        if "class" in str(token.get("oauth_client")):
             with suppress(HTTPError):  # those of one login of his go together
                 hub.api("DELETE", f"users/bob/tokens/{token['id']}")
     left = hub.api("GET", "users/bob/tokens")["api_tokens"]
-    assert not [token for token in left if "wslive" in str(token.get("oauth_client"))]
+    assert not [token for token in left if "class" in str(token.get("oauth_client"))]
     expect(page.get_by_text("Your login at the hub has ended; log in again.")).to_be_visible()
     again = page.get_by_role("link", name="Log in again")
     expect(again).to_be_visible()
