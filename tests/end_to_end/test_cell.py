@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.end_to_end.browser import Pages, accessibility_violations, chart_values, wait_for_chart
 from tests.end_to_end.hall import CHAT, Hall
-from wslive.server.cells import styles
+from wslive.server.cells import cells, styles
 from wslive.server.settings import Rate
 
 OPTIONS = ["quick", "merge", "heap"]
+NOTEBOOK = Path(__file__).parents[2] / "wslive" / "notebook"
 
 CELL = """async ([files, plotly, options, kind, id, theme, css]) => {
     const load = (name) => import(`${files}${name}`);
@@ -55,6 +56,39 @@ CELL = """async ([files, plotly, options, kind, id, theme, css]) => {
     });
     const model = lib.activityModel(live, { activity: id, place: "cell" });
     window.end = view.default.render({ model, el: cell, lib: made });
+}"""
+
+# A widget as ipywidgets and anywidget start it, with a kernel about which a test says what JupyterLab would.
+WIDGET = """async ([source, about, ticket]) => {
+    const key = `wslive.ticket ${[...about.urls, about.room, about.actor].join(" ")}`;
+    sessionStorage.setItem(key, JSON.stringify({ ticket, until: Date.now() + 60_000 })); // as after a reload
+    const listening = { "msg:custom": new Set(), comm_live_update: new Set() };
+    const slots = new Set();
+    let isGone = false;
+    const statusChanged = { connect: (slot) => slots.add(slot), disconnect: (slot) => slots.delete(slot) };
+    const model = {
+        get: (name) => about[name],
+        on: (name, heard) => listening[name].add(heard),
+        off: (name, heard) => listening[name].delete(heard),
+        send: () => {
+            if (isGone) throw new Error("Kernel is dead");
+        },
+        widget_manager: { kernel: { statusChanged } },
+    };
+    window.tell = (what) => {
+        isGone = what !== "busy";
+        if (what === "comm_live_update") for (const heard of listening[what]) heard();
+        else for (const slot of slots) slot(null, what);
+    };
+    window.listening = () => listening["msg:custom"].size + listening.comm_live_update.size + slots.size;
+    const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    const widget = (await import(url)).default;
+    const [notebook, cell] = [document.createElement("main"), document.createElement("div")];
+    notebook.className = "jp-Notebook";
+    notebook.append(cell);
+    document.body.replaceChildren(notebook);
+    window.end = widget.initialize({ model });
+    widget.render({ model, el: cell });
 }"""
 
 Show = Callable[..., Page]
@@ -281,3 +315,54 @@ def test_a_secret_poll_has_nothing_to_peek_at_and_goes_on_in_a_new_round(hall: H
     button(page, "New round").click()
     expect(page.get_by_text("0 of 1 answered")).to_be_visible()
     expect(page.locator(".wslive-chart")).to_be_hidden()
+
+
+def start_widget(hall: Hall, page: Page, poll: int) -> None:
+    """Start the widget of a poll in a page of the server's origin."""
+    about = {
+        "uid": "u1",
+        "urls": [hall.url],
+        "room": hall.code,
+        "actor": hall.host.actor,
+        "role": "host",
+        "part": "poll",
+        "activity": str(poll),
+        "invite": {},
+        "cells": cells().name,
+    }
+    ticket, _ = hall.run(hall.host.connection.ticket())
+    page.goto(f"{hall.url}/health")
+    page.evaluate(WIDGET, [(NOTEBOOK / "widget.js").read_text("utf-8"), about, ticket])
+
+
+GONE = ["comm_live_update", "restarting", "autorestarting", "dead"]
+"""How a page hears that a kernel was restarted, here or elsewhere, or has died, or was shut down."""
+
+
+@pytest.mark.parametrize("what", GONE)
+def test_a_kernel_that_goes_while_its_view_is_shown_is_told(hall: Hall, new_page: Pages, what: str) -> None:
+    page = new_page()
+    start_widget(hall, page, hall.poll("Which sort is stable?", OPTIONS))
+    wait_for_chart(page, [0, 0, 0])
+    page.evaluate("() => tell('busy')")
+    expect(page.locator(".wslive-badge")).to_be_hidden()
+    page.evaluate("(what) => tell(what)", what)
+    expect(page.locator(".wslive-badge")).to_have_text(
+        "Kernel gone, chart live. Run the cell again for the Python side."
+    )
+    page.evaluate("() => end()")
+    page.wait_for_function("() => listening() === 0")
+
+
+@pytest.mark.parametrize("what", ["comm_live_update", "dead"])
+def test_a_kernel_that_goes_before_its_view_can_be_drawn_is_told_too(hall: Hall, new_page: Pages, what: str) -> None:
+    page = new_page()
+    held: list[Route] = []
+    page.route("**/static/cells-*", lambda route: held.append(route))
+    poll = hall.poll("Which sort is stable?", OPTIONS)
+    with page.expect_request("**/static/cells-*"):
+        start_widget(hall, page, poll)
+    page.evaluate("(what) => tell(what)", what)
+    held[0].continue_()
+    wait_for_chart(page, [0, 0, 0])
+    expect(page.locator(".wslive-badge")).to_contain_text("Kernel gone, chart live.")

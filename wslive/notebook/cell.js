@@ -21,23 +21,22 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
 
   // ── the kernel's side: one widget model for each thing displayed ──
 
-  /** Take in a widget's model; what it shows can now be drawn and fed. */
-  function adopt(model) {
+  /** Take in a widget's model; what it shows can now be drawn and fed. `watched` is that of widget.js. */
+  function adopt(model, watched) {
     const about = describe(model);
-    const kernel = { about, send: (message) => model.send(message), isGone: false, bridge: makeBridge(model), model };
+    // JupyterLab throws where something is sent to a kernel that is dead.
+    const send = (message) => watched.isGone || model.send(message);
+    const kernel = { about, send, bridge: makeBridge(send), model, isGone: () => watched.isGone };
     const received = (message, buffers) => answer(kernel, message, buffers);
-    const lost = () => {
-      kernel.isGone = true;
+    watched.told = () => {
       for (const live of lives) live.redraw();
     };
     model.on("msg:custom", received);
-    model.on("comm_live_update", lost); // the kernel was restarted or shut down
     page.kernels.set(about.uid, kernel);
     kernel.send({ type: "ticket" });
     for (const waiting of [...page.waiting]) waiting();
     return () => {
       model.off("msg:custom", received);
-      model.off("comm_live_update", lost);
       if (page.kernels.get(about.uid) === kernel) page.kernels.delete(about.uid);
     };
   }
@@ -54,11 +53,11 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
     }
   }
 
-  function makeBridge(model) {
-    return { onmessage: null, send: (frame) => model.send({ type: "frame", frame: JSON.stringify(frame) }) };
+  function makeBridge(send) {
+    return { onmessage: null, send: (frame) => send({ type: "frame", frame: JSON.stringify(frame) }) };
   }
 
-  const kernelsFor = (about) => [...page.kernels.values()].filter((k) => !k.isGone && keyOf(k.about) === keyOf(about));
+  const kernelsFor = (about) => [...page.kernels.values()].filter((k) => !k.isGone() && keyOf(k.about) === keyOf(about));
   const kernelOf = (about) => page.kernels.get(about.uid) ?? kernelsFor(about)[0] ?? null;
 
   // ── tickets ──
@@ -123,7 +122,7 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
         end = layouts.draw({ about, live: connection, el: content, lib, views, activityModel, pollsToShow, kernel });
         shown();
       }
-      const words = end ? badgeWords(connection, kernel()) : "";
+      const words = end ? badgeWords(connection, kernel(), root) : "";
       lib.text(badge, words);
       lib.show(badge, Boolean(words));
     };
@@ -140,9 +139,12 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
     };
   }
 
-  function badgeWords(connection, kernel) {
+  function badgeWords(connection, kernel, root) {
     if (connection.status !== "live") return library.statusWords(connection, "Stale since");
-    return kernel?.isGone ? "Kernel gone, chart live. Run the cell again for the Python side." : "";
+    if (!kernel?.isGone()) return "";
+    // Visitors of a dashboard have no cell to run.
+    const cure = root.closest(".jp-Notebook") ? " Run the cell again for the Python side." : "";
+    return `Kernel gone, chart live.${cure}`;
   }
 
   function makeLib(about) {

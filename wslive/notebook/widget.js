@@ -3,6 +3,7 @@
 
 const LOADED = Symbol.for("wslive.cells.1");
 const FROM_KERNEL_WITHIN_MS = 20_000;
+const GONE = new Set(["restarting", "autorestarting", "dead"]);
 
 async function load(model) {
   const name = model.get("cells");
@@ -36,13 +37,41 @@ function cells(model) {
   return globalThis[LOADED];
 }
 
+/**
+ * Whether the kernel of a model is gone, heard from the beginning: what draws may come later than that.
+ *
+ * @returns {isGone, told, end}: `told` is called once when it goes, `end` ends the listening
+ */
+function watchKernel(model) {
+  const watched = { isGone: false, told: () => {} };
+  const gone = () => {
+    if (watched.isGone) return;
+    watched.isGone = true;
+    watched.told();
+  };
+  // ipywidgets hears of restarts by a person alone; of a kernel that died or was shut down JupyterLab's own one tells.
+  const theirs = model.widget_manager?.kernel?.statusChanged;
+  const changed = (_, status) => GONE.has(status) && gone();
+  model.on("comm_live_update", gone);
+  theirs?.connect(changed);
+  watched.end = () => {
+    model.off("comm_live_update", gone);
+    theirs?.disconnect(changed);
+  };
+  return watched;
+}
+
 export default {
   // Nothing is awaited here: JupyterLab hands out the kernel's next message when this has returned, and what draws may
   // have to come in one.
   initialize({ model }) {
-    const adopted = cells(model).then(({ adopt }) => adopt(model));
+    const watched = watchKernel(model);
+    const adopted = cells(model).then(({ adopt }) => adopt(model, watched));
     adopted.catch((error) => console.error(error));
-    return () => adopted.then((end) => end(), () => {});
+    return () => {
+      watched.end();
+      adopted.then((end) => end(), () => {});
+    };
   },
   async render({ model, el }) {
     const { mount, describe } = await cells(model);
