@@ -113,7 +113,7 @@ class Watch:
     off_host: list[str] = field(default_factory=list)
     """URLs of requests and WebSockets that left for another host than those."""
     errors: list[str] = field(default_factory=list)
-    """Exceptions that no script caught."""
+    """Exceptions that no script caught, each with its stack: it says whose they are."""
     console: list[str] = field(default_factory=list)
     """Console lines of level error and warning; a connection that failed is among them."""
     websockets: list[WebSocket] = field(default_factory=list)
@@ -121,7 +121,7 @@ class Watch:
 
     def attach(self, context: BrowserContext) -> None:
         context.on("request", lambda request: self._see_url(request.url))
-        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+        context.on("weberror", lambda error: self.errors.append(error.error.stack or str(error.error)))
         context.on("console", self._see_console)
         context.on("page", lambda page: page.on("websocket", self._see_websocket))
 

@@ -140,6 +140,19 @@ def test_phones_without_a_token_join_and_vote_while_the_host_notebook_runs(sessi
     host.wait_for_chart(cell, [1, 0])
     assert not phone.context.cookies(), "nobody has logged in there"
 
+    # Where the badge "Join" leads to: a form that asks for the link.
+    joining = new_page(hosts=[HUB])
+    workspace = "lab/workspaces/join/tree/notebooks/02_participant.ipynb"  # not the one with the host's notebook
+    joining.goto(session.url(workspace).replace("127.0.0.1", HUB))
+    participant = Notebook(joining)
+    participant.wait_ready()
+    participant.run_cell(1)
+    form = participant.output(1)
+    form.get_by_placeholder("http://192.168.1.7:8765/r/K7M2QX").fill(link)
+    form.get_by_role("button", name="Join").click()
+    form.get_by_role("button", name="no").click()
+    host.wait_for_chart(cell, [1, 1])
+
     # Another session's kernel: another user on another computer, as far as this one knows.
     local = link.replace(HUB, "127.0.0.1")
     program = f"import wslive\nme = wslive.join({local!r}, name='Ada')\nme.vote('no')\nprint(me.answer())"
@@ -149,4 +162,4 @@ def test_phones_without_a_token_join_and_vote_while_the_host_notebook_runs(sessi
         [session._programs / "python", "-c", program], env=env, check=False, capture_output=True, text=True, timeout=60
     )
     assert done.stdout == "['no']\n", done.stderr
-    host.wait_for_chart(cell, [1, 1])
+    host.wait_for_chart(cell, [1, 2])

@@ -1,6 +1,8 @@
 """JupyterLab with wslive in its server: a notebook hosts, people without a login join, and the chart moves."""
 
+import os
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from tests.end_to_end import browser
 from tests.end_to_end.browser import Pages
 from tests.end_to_end.lab import Lab, Notebook
 from tests.end_to_end.own_rooms import HOLD_THE_LOCK, POLL
+from tests.end_to_end.test_reach import qr_text
 
 BASE = "/user/x-1/"
 OPTIONS = (f"--ServerApp.base_url={BASE}", "--ServerApp.allow_remote_access=True")
@@ -103,7 +106,7 @@ def test_before_people_are_let_in_a_phone_is_told_to_ask_and_the_button_opens_th
     phone.goto(link)
     expect(phone.get_by_role("heading")).to_have_text("This room is not open")
     host.output(2).get_by_role("button", name="Let phones in").click()
-    expect(host.output(2)).to_contain_text("Nobody has connected yet.")
+    expect(host.output(2)).to_contain_text("Nobody has connected from another device yet.")
     joined(phone, link)
     vote(phone, "quick")
     host.wait_for_chart(1, [1, 0, 0])
@@ -120,7 +123,7 @@ def test_the_hosts_pages_do_not_keep_jupyters_token_in_their_address(lab: Lab, n
         assert page.url == public(f"{lab.base_url}/{path}")
 
 
-def test_the_projector_shows_the_public_address_and_its_qr_code(lab: Lab, new_page: Pages) -> None:
+def test_the_projector_shows_the_public_address_and_its_qr_code(lab: Lab, new_page: Pages, tmp_path: Path) -> None:
     host = opened(lab, new_page(hosts=[PUBLIC]), "projector")
     link = shown_link(host)
     screen = new_page(viewport=(1920, 1080), hosts=[PUBLIC])
@@ -128,6 +131,9 @@ def test_the_projector_shows_the_public_address_and_its_qr_code(lab: Lab, new_pa
     screen.get_by_text("Which sort is stable?").wait_for()
     screen.get_by_role("img", name="QR code").wait_for()
     expect(screen.locator(".wslive-address")).to_have_text(f"{PUBLIC}:{lab._port}")
+    assert qr_text(screen, tmp_path / "projector.png") == link
+    host.output(2).locator("img.wslive-qr").scroll_into_view_if_needed()
+    assert qr_text(host.page, tmp_path / "cell.png") == link
 
 
 @pytest.mark.parametrize(
@@ -193,26 +199,37 @@ def test_a_restarted_kernel_loses_nothing_and_the_phone_does_not_notice(lab: Lab
     assert len(new_page.watch(phone_page).websockets) == before
 
 
-def test_a_restarted_server_is_told_from_a_lost_kernel_and_everybody_comes_back(
-    tmp_path: Path, new_page: Pages
-) -> None:
-    with Lab(tmp_path / "user", options=OPTIONS) as lab:
-        page = new_page(hosts=[PUBLIC])
-        host = opened(lab, page, "again")
-        phone = joined(new_page(viewport=(360, 740), hosts=[PUBLIC]), shown_link(host))
-        vote(phone, "quick")
-        host.wait_for_chart(1, [1, 0, 0])
-        host.save()
-        lab.stop()
-        expect(host.output(1).locator(".wslive-badge")).to_contain_text("Stale since")
-        lab.start()
-        # The host's page has to log in again; what it then runs lets people in, and they are back.
-        page.goto(public(lab.url("doc/tree/again.ipynb")))
-        host.wait_ready()
-        host.run_all()
-        assert "Resumed: " in host.text(0)
-        vote(phone, "heap")
-        host.wait_for_chart(1, [0, 0, 1])
+def test_a_kernel_that_was_shut_down_or_has_died_is_told_and_the_chart_goes_on(lab: Lab, new_page: Pages) -> None:
+    host = opened(lab, new_page(hosts=[PUBLIC]), "gone", cells=(POLL, "room", "import os\nprint(os.getpid())"))
+    phone = joined(new_page(viewport=(360, 740), hosts=[PUBLIC]), shown_link(host))
+    os.kill(int(host.text(3)), signal.SIGKILL)
+    expect(host.output(1)).to_contain_text("Kernel gone, chart live.")
+    host.wait_ready()  # Jupyter has started another one
+    host.run_all()
+    expect(host.output(1).locator(".wslive-badge")).to_be_hidden()
+    host.shut_down_kernel()
+    expect(host.output(1)).to_contain_text("Kernel gone, chart live.")
+    vote(phone, "merge")
+    host.wait_for_chart(1, [0, 1, 0])
+
+
+def test_a_restarted_server_is_told_from_a_lost_kernel_and_everybody_comes_back(lab: Lab, new_page: Pages) -> None:
+    page = new_page(hosts=[PUBLIC])
+    host = opened(lab, page, "again")
+    phone = joined(new_page(viewport=(360, 740), hosts=[PUBLIC]), shown_link(host))
+    vote(phone, "quick")
+    host.wait_for_chart(1, [1, 0, 0])
+    host.save()
+    lab.stop()
+    expect(host.output(1).locator(".wslive-badge")).to_contain_text("Stale since")
+    lab.start()
+    # The host's page has to log in again; what it then runs lets people in, and they are back.
+    page.goto(public(lab.url("doc/tree/again.ipynb")))
+    host.wait_ready()
+    host.run_all()
+    assert "Resumed: " in host.text(0)
+    vote(phone, "heap")
+    host.wait_for_chart(1, [0, 0, 1])
 
 
 def wait_for_file(page: Page, path: Path) -> None:
