@@ -71,7 +71,7 @@ FIGURES = """\
 ipywidgets.VBox([go.FigureWidget(go.Bar(x=["a", "b", "c"], y=[n, 1, 2])) for n in range({charts})])"""
 # What is there before the clock starts: the packages are loaded, and the room is open.
 READY = {
-    "wslive": "import ipywidgets, wslive\nroom = wslive.host('eight')",
+    "wslive": "import ipywidgets, wslive\nroom = wslive.host('eight', new=True)",
     "FigureWidget": "import anywidget, ipywidgets\nimport plotly.graph_objects as go",
 }
 # What a drawing shows: for a poll, how far its connection was when the views were last told.
@@ -194,6 +194,17 @@ class Shown:
         return f"{took}  {self.megabytes:7.2f} MB{page}"
 
 
+def compared(when: str, ours: list[Shown], theirs: list[Shown]) -> str:
+    """How much more FigureWidgets take, by medians; what was never drawn took PATIENCE_S at least."""
+
+    def median_s(shows: list[Shown]) -> float:
+        return statistics.median(PATIENCE_S if one.took_s is None else one.took_s for one in shows)
+
+    time_s = median_s(theirs) / median_s(ours)
+    size = statistics.median(one.megabytes for one in theirs) / statistics.median(one.megabytes for one in ours)
+    return f"{when}: wslive takes 1/{time_s:.1f} of a FigureWidget's time and 1/{size:.0f} of its bytes"
+
+
 class Received:
     """The bytes that a page receives for what its cells show.
 
@@ -227,7 +238,7 @@ def measure_charts(lab: Lab, browser: Browser, name: str, show: str) -> tuple[Sh
     page = browser.new_context().new_page()
     page.add_init_script(LOOK % CHARTS)
     received = Received(page)
-    lab.write_notebook(f"eight-{name}.ipynb", [READY[name], show])
+    lab.write_notebook(f"eight-{name}.ipynb", [READY[name], show])  # without what was saved in it before
     notebook = lab.open(page, f"eight-{name}.ipynb")
     notebook.run_cell(0)
     received.count, began_ms = 0, time.time() * 1000
@@ -277,11 +288,15 @@ def main() -> None:
                     lab.shut_down_kernels()
             print(f"\n{CHARTS} live charts")
             shows = {"wslive": POLLS, "FigureWidget": FIGURES}
-            for name, show in shows.items():
-                found = measure_charts(lab, browser, name, show.format(charts=CHARTS))
-                for when, one in zip(("first", "reload"), found, strict=True):
+            found: dict[tuple[str, str], list[Shown]] = {}
+            for name in ("wslive", "FigureWidget", "wslive", "wslive"):
+                both = measure_charts(lab, browser, name, shows[name].format(charts=CHARTS))
+                for when, one in zip(("first", "reload"), both, strict=True):
                     print(f"{name:14} {when:8} {one}", flush=True)
+                    found.setdefault((name, when), []).append(one)
                 lab.shut_down_kernels()
+            for when in ("first", "reload"):
+                print(compared(when, found["wslive", when], found["FigureWidget", when]))
 
 
 if __name__ == "__main__":
