@@ -73,6 +73,7 @@ def test_the_hub_says_where_to_listen_and_nothing_is_left_open(started_by_a_hub:
     assert settings.hosting_token is None
     assert not settings.may_open_network
     assert settings.vouch_interval_s == 60.0
+    assert settings.idle_http_s == 3600.0, "longer than the hub's proxy leaves a connection unused"
 
 
 def test_started_by_hand_it_says_who_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,6 +154,14 @@ async def test_started_again_a_server_takes_up_its_rooms(open_hall: OpenHall, tm
     assert await back.vote(poll, "o3") == end + 1
 
 
+async def test_a_connection_without_a_request_is_closed(open_hall: OpenHall):
+    hall = await open_hall(idle_http_s=0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", hall.server.port)
+    assert await asyncio.wait_for(reader.read(), 30) == b""
+    writer.close()
+    await writer.wait_closed()
+
+
 # ── idle ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from wslive.server.identity import Identity
     from wslive.server.settings import ServerSettings
 
+_KEPT_BY_THE_PROXY_S = 3600.0
 WHAT_FOR = "--hosts-group belongs to --hub: give that too."
 NOT_WITH = "--hub does not go with {}: the hub says where to listen and who people are."
 
@@ -83,6 +84,8 @@ class Hub(Addition):
             any_host=True,
             may_open_network=False,
             vouch_interval_s=self.recheck_s,
+            # The hub's proxy keeps its connections, and a request that meets the end of one is answered with 503.
+            idle_http_s=_KEPT_BY_THE_PROXY_S,
         )
 
     def identity(self, keys: Signer) -> Identity:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("wslive.server")
 
 _MAX_BODY_BYTES = 64 * 1024
-_HEADER_TIMEOUT_S = 10.0
+_BODY_TIMEOUT_S = 10.0
 _FAREWELL_S = 2.0
 # Of handlers that stay with Tornado; ours know their own limit.
 _MAX_MESSAGE_BYTES = 1024 * 1024
@@ -234,8 +234,8 @@ class Server:
             application,
             max_body_size=_MAX_BODY_BYTES,
             max_header_size=16 * 1024,
-            body_timeout=_HEADER_TIMEOUT_S,
-            idle_connection_timeout=_HEADER_TIMEOUT_S,
+            body_timeout=_BODY_TIMEOUT_S,
+            idle_connection_timeout=self.settings.idle_http_s,
         )
 
 

@@ -44,6 +44,7 @@ class ServerSettings:
         max_frame_bytes: The largest frame taken from a client.
         ping_interval_s: How often connections are pinged; a silent peer is gone after twice this time.
         hello_timeout_s: How long a new connection may stay without a hello.
+        idle_http_s: How long a connection may be open without a request, or between two.
         tick_interval_s: The least time between two deltas of a room under load; in a room whose deltas take long to be
             sent, it grows to 0.2 s.
         away_after_s: Somebody without a connection for this long has left; a reload is shorter.
@@ -92,6 +93,7 @@ class ServerSettings:
     max_frame_bytes: int = MAX_FRAME_BYTES
     ping_interval_s: float = PING_INTERVAL_S
     hello_timeout_s: float = 10.0
+    idle_http_s: float = 10.0
     tick_interval_s: float = 0.05
     away_after_s: float = AWAY_AFTER_S
     presence_interval_s: float = 0.5
