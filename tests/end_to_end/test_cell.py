@@ -63,24 +63,28 @@ WIDGET = """async ([source, about, ticket]) => {
     const key = `wslive.ticket ${[...about.urls, about.room, about.actor].join(" ")}`;
     sessionStorage.setItem(key, JSON.stringify({ ticket, until: Date.now() + 60_000 })); // as after a reload
     const listening = { "msg:custom": new Set(), comm_live_update: new Set() };
-    const slots = new Set();
+    const slots = { status: new Set(), disposed: new Set() };
     let isGone = false;
-    const statusChanged = { connect: (slot) => slots.add(slot), disconnect: (slot) => slots.delete(slot) };
+    const signal = (of) => ({ connect: (slot) => of.add(slot), disconnect: (slot) => of.delete(slot) });
+    const kernel = { statusChanged: signal(slots.status), disposed: signal(slots.disposed) };
     const model = {
         get: (name) => about[name],
         on: (name, heard) => listening[name].add(heard),
         off: (name, heard) => listening[name].delete(heard),
         send: () => {
-            if (isGone) throw new Error("Kernel is dead");
+            if (!isGone) return;
+            window.threw = true;
+            throw new Error("Kernel is dead");
         },
-        widget_manager: { kernel: { statusChanged } },
+        widget_manager: { kernel },
     };
     window.tell = (what) => {
         isGone = what !== "busy";
         if (what === "comm_live_update") for (const heard of listening[what]) heard();
-        else for (const slot of slots) slot(null, what);
+        else for (const slot of slots[what === "disposed" ? what : "status"]) slot(null, what);
     };
-    window.listening = () => listening["msg:custom"].size + listening.comm_live_update.size + slots.size;
+    const all = [...Object.values(listening), ...Object.values(slots)];
+    window.listening = () => all.reduce((count, of) => count + of.size, 0);
     const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
     const widget = (await import(url)).default;
     const [notebook, cell] = [document.createElement("main"), document.createElement("div")];
@@ -335,7 +339,7 @@ def start_widget(hall: Hall, page: Page, poll: int) -> None:
     page.evaluate(WIDGET, [(NOTEBOOK / "widget.js").read_text("utf-8"), about, ticket])
 
 
-GONE = ["comm_live_update", "restarting", "autorestarting", "dead"]
+GONE = ["comm_live_update", "restarting", "autorestarting", "dead", "disposed"]
 """How a page hears that a kernel was restarted, here or elsewhere, or has died, or was shut down."""
 
 
@@ -366,3 +370,17 @@ def test_a_kernel_that_goes_before_its_view_can_be_drawn_is_told_too(hall: Hall,
     held[0].continue_()
     wait_for_chart(page, [0, 0, 0])
     expect(page.locator(".wslive-badge")).to_contain_text("Kernel gone, chart live.")
+
+
+def test_where_neither_server_nor_kernel_hears_a_page_nothing_breaks(hall: Hall, new_page: Pages) -> None:
+    page = new_page()
+    page.route_web_socket("**/ws", lambda socket: socket.close())
+    held: list[Route] = []
+    page.route("**/static/cells-*", lambda route: held.append(route))
+    poll = hall.poll("Which sort is stable?", OPTIONS)
+    with page.expect_request("**/static/cells-*"):
+        start_widget(hall, page, poll)
+    page.evaluate("() => tell('nothing of its being dead')")
+    held[0].continue_()
+    page.wait_for_function("() => window.threw")
+    expect(page.locator(".wslive-cell")).to_have_count(0)  # a page with exceptions that nobody caught fails its test

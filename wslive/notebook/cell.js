@@ -21,11 +21,18 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
 
   // ── the kernel's side: one widget model for each thing displayed ──
 
-  /** Take in a widget's model; what it shows can now be drawn and fed. `watched` is that of widget.js. */
+  /** Take in a widget's model; what it shows can now be drawn and fed. `watched`, {isGone, told}, is widget.js's. */
   function adopt(model, watched) {
     const about = describe(model);
-    // JupyterLab throws where something is sent to a kernel that is dead.
-    const send = (message) => watched.isGone || model.send(message);
+    const send = (message) => {
+      if (watched.isGone) return;
+      try {
+        model.send(message);
+      } catch (error) {
+        // JupyterLab throws where a kernel is dead, which it may know before we do.
+        console.warn("wslive: the kernel hears nothing:", error.message);
+      }
+    };
     const kernel = { about, send, bridge: makeBridge(send), model, isGone: () => watched.isGone };
     const received = (message, buffers) => answer(kernel, message, buffers);
     watched.told = () => {

@@ -37,11 +37,7 @@ function cells(model) {
   return globalThis[LOADED];
 }
 
-/**
- * Whether the kernel of a model is gone, heard from the beginning: what draws may come later than that.
- *
- * @returns {isGone, told, end}: `told` is called once when it goes, `end` ends the listening
- */
+/** Whether a model's kernel is gone; heard from the beginning, since what draws may come later. */
 function watchKernel(model) {
   const watched = { isGone: false, told: () => {} };
   const gone = () => {
@@ -49,14 +45,16 @@ function watchKernel(model) {
     watched.isGone = true;
     watched.told();
   };
-  // ipywidgets hears of restarts by a person alone; of a kernel that died or was shut down JupyterLab's own one tells.
-  const theirs = model.widget_manager?.kernel?.statusChanged;
+  // ipywidgets hears of a person's restarts alone; JupyterLab's own kernel also of a death and of a shutdown.
+  const theirs = model.widget_manager?.kernel;
   const changed = (_, status) => GONE.has(status) && gone();
   model.on("comm_live_update", gone);
-  theirs?.connect(changed);
+  theirs?.statusChanged.connect(changed);
+  theirs?.disposed.connect(gone);
   watched.end = () => {
     model.off("comm_live_update", gone);
-    theirs?.disconnect(changed);
+    theirs?.statusChanged.disconnect(changed);
+    theirs?.disposed.disconnect(gone);
   };
   return watched;
 }
