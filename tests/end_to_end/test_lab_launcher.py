@@ -13,6 +13,9 @@ def test_the_card_opens_a_notebook_that_hosts(lab: Lab, new_page: Pages) -> None
     page.evaluate("() => window.jupyterapp.commands.execute('launcher:create')")
     card = page.locator(".jp-LauncherCard", has_text="Live room")
     expect(card).to_be_visible()
+    # JupyterLab gives the whole category the icon of its first card: that is not to be ours.
+    others = page.locator(".jp-Launcher-section", has=card)
+    expect(others.locator(".jp-LauncherCard").first).to_contain_text("Terminal")
     card.click()
     notebook = Notebook(page)
     notebook.wait_ready()

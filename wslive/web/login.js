@@ -30,7 +30,7 @@ export function tickets(base, room, role) {
 /** A way to log in again, and to come back here. */
 export function loginLink() {
   const link = document.createElement("a");
-  link.className = "wslive-login";
+  link.className = "wslive-button wslive-primary wslive-login";
   link.href = location.href;
   link.textContent = "Log in again";
   link.hidden = true;

@@ -243,7 +243,7 @@ function showRoom(live) {
     }
     list(polls, ids, (id) => id, (id) => Object.assign(mount(id), { wsliveId: id }));
     shownIds = ids;
-    show(waiting, !ids.length);
+    show(waiting, !ids.length && live.status !== "ended");
     // An answer that was on its way when its question left has no other place to be told what became of it.
     const refused = leftIds.map((id) => live.refusals[id]).find((found) => found?.kind === "cast_vote");
     text(missed, refused?.message ?? "");

@@ -35,11 +35,12 @@ const connection = h("p.wslive-connection", { role: "status" });
 const join = h("section.wslive-join", { "aria-label": "How to join" });
 join.append(h("p.wslive-small-print", {}, "Join at"), address, h("p.wslive-small-print", {}, "with the code"));
 join.append(h("p.wslive-giant", {}, code), qr, lonely, counts);
-const over = h("p.wslive-over", { role: "status" });
+const ending = h("p", { role: "status" });
 const theme = h("button.wslive-button.wslive-quiet", { type: "button" });
 const full = h("button.wslive-button.wslive-quiet", { type: "button" }, "Full screen");
 const login = loginLink();
-const foot = h("footer.wslive-tools", {}, connection, login, theme, full);
+const over = h("div.wslive-over", {}, ending, login);
+const foot = h("footer.wslive-tools", {}, connection, theme, full);
 const root = h("main.wslive-screen", {}, h("header.wslive-head", {}, title), stage, join, over, foot);
 document.body.append(root);
 
@@ -85,13 +86,14 @@ let shownId = null;
 let cleanUp = () => {};
 
 function draw() {
-  text(connection, live.status === "ended" ? "" : statusWords(live)); // the end is told in the place of the way in
+  const isOver = live.status === "ended"; // then it is said where it is read
+  text(connection, isOver ? "" : statusWords(live));
   attr(connection, { "data-status": live.status });
   // Nobody is asked to come to where nobody can.
-  show(join, live.status !== "ended");
-  show(over, live.status === "ended");
-  show(login, live.status === "ended" && LOGIN_ENDED.has(live.code));
-  text(over, live.status !== "ended" ? "" : live.view ? live.reason : `${code}: ${live.reason}`);
+  show(join, !isOver);
+  show(over, isOver);
+  show(login, isOver && LOGIN_ENDED.has(live.code));
+  text(ending, !isOver ? "" : live.view ? live.reason : `${code}: ${live.reason}`);
   if (!live.view) return;
   const { room } = live.view;
   document.title = `${room.title} · projector`;

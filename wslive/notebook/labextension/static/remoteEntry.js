@@ -157,7 +157,7 @@ poll`,
         execute: ({ cwd }) => openRoom(app, cwd),
       });
       const at = (token) => (token ? found[tokens.indexOf(token)] : null);
-      at(ILauncher)?.add({ command: COMMAND, category: "Other", rank: 0 });
+      at(ILauncher)?.add({ command: COMMAND, category: "Other", rank: 0.5 }); // the first one's icon is also that of the category
       at(ICommandPalette)?.addItem({ command: COMMAND, category: "Notebook Operations", args: { isPalette: true } });
     };
     const tokens = [ILauncher, ICommandPalette].filter(Boolean);
