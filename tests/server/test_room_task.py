@@ -33,6 +33,7 @@ from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.server import pace, room_task
+from wslive.server.meter import Meter, Outcomes
 from wslive.server.room_task import RoomTask
 
 HOST = Who(HOST_ACTOR, Role.HOST)
@@ -611,3 +612,18 @@ async def test_closing_ends_where_the_log_is_out_of_reach(log: FaultyLog, open_t
 
 async def test_a_room_that_was_never_opened_can_be_closed(log: FaultyLog):
     await RoomTask(RECORD, log, activities()).close()
+
+
+class BrokenMeter(Meter):
+    def answered(self, outcomes: Outcomes, seconds: float) -> None:
+        raise ZeroDivisionError
+
+
+async def test_nobody_waits_for_a_writer_that_has_failed(task: RoomTask, caplog: pytest.LogCaptureFixture):
+    task.meter = BrokenMeter()
+    await task.ask(ADA, vote("r1"))
+    with pytest.raises(TemporarilyUnavailable):
+        await task.ask(ADA, vote("r2"))
+    with pytest.raises(TemporarilyUnavailable):
+        await task.look(tally)
+    assert "its writer has failed" in caplog.text

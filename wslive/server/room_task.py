@@ -107,6 +107,16 @@ class RoomTask:
         self._room = await self._fold()
         await self._keys.tend(self._room)
         self._task = asyncio.create_task(self._run(), name=f"room {self.record.room}")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """After a mistake of ours nobody waits for the writer; when everybody has gone the room is opened anew."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.critical(
+                "room %s: its writer has failed, and takes nothing any more", self.record.room, exc_info=error
+            )
+            self._closing.set()
+            self._send_away()
 
     def submit(self, who: Who, command: Command, reply: Reply, objection: Refused | None = None) -> None:
         """Queue a command.
