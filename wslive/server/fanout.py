@@ -131,7 +131,8 @@ class Fanout:
         nothing else happens, its people are told how many they are as rarely as who is there: to tell all of them
         of each other twenty times a second would keep the others waiting at the door.
         """
-        interval_s = max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, MAX_INTERVAL_S))
+        longest_s = MAX_INTERVAL_S - self._tick_took_s  # the last of a tick are served so much later than the first
+        interval_s = max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, longest_s))
         if room.people_count > NAMES_SHOWN_UP_TO:
             events = room.head.offset - self._sent_to
             if events == room.joined_ever - self._joined_then:

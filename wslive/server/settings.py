@@ -97,7 +97,7 @@ class ServerSettings:
     tick_interval_s: float = 0.05
     away_after_s: float = AWAY_AFTER_S
     presence_interval_s: float = 0.5
-    slice_size: int = 100
+    slice_size: int = 400
     max_resume_ops: int = 1000
     max_outbox_bytes: int = 256 * 1024
     max_stuck_s: float = 10.0
