@@ -634,6 +634,19 @@ async def test_a_room_whose_ticks_take_long_gets_fewer_of_them(least_s: float, t
     assert fanout._interval_s(SmallRoom().room) == pytest.approx(interval_s)
 
 
+@pytest.mark.parametrize(("late_s", "counts_from_s"), [(0.005, 0.0), (0.5, 0.5)])
+async def test_a_tick_that_is_hardly_late_makes_the_next_no_later(
+    late_s: float, counts_from_s: float, open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
+):
+    direct = Direct(open_line)
+    due_s = direct.fanout._last_tick_s = direct.fanout._loop.time()
+    monkeypatch.setattr(direct.fanout._loop, "time", lambda: due_s + late_s)
+    direct.small.send(HOST, "say", CHAT, text="hello")
+    direct.fanout.committed(direct.small.room)
+    monkeypatch.undo()
+    assert direct.fanout._last_tick_s == pytest.approx(due_s + counts_from_s)
+
+
 async def test_how_long_a_tick_took_is_known_when_its_last_slice_is_sent(open_hall: OpenHall):
     hall = await open_hall(slice_size=2, tick_interval_s=0.0, **RATES)
     people = [await hall.join() for _ in range(5)]

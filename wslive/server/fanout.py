@@ -44,6 +44,9 @@ _TICK_LENGTHS = 3.0
 _SOON_S = 0.005
 """After this long it is looked again whether the last tick has been sent."""
 
+_LATE_S = 0.01
+"""As long as a tick may wait for a commit and the loop without the next one being any later."""
+
 _MAX_NOTICES = 20
 """More comings and goings than this in one message are only counted: nobody reads them."""
 
@@ -67,6 +70,7 @@ class Fanout:
         self._sent_chain: str | None = None
         """The chain there: what the members have seen."""
         self._last_tick_s = float("-inf")
+        """When it was due."""
         self._tick_took_s = 0.0
         """From the beginning of the last tick until its last slice was sent."""
         self._timer: asyncio.TimerHandle | None = None
@@ -146,14 +150,15 @@ class Fanout:
         if room.head.offset == self._sent_to:
             return
         now_s = self._loop.time()
-        due_s = max(self._last_tick_s + self._interval_s(room), now_s)
+        due_s = self._last_tick_s + self._interval_s(room)
         if self._timer is not None:
-            if self._timer.when() <= due_s + _SOON_S:
+            if self._timer.when() <= max(due_s, now_s) + _SOON_S:
                 return
             self._timer.cancel()  # what came since may not wait that long
             self._timer = None
         if due_s <= now_s and (self._sending is None or self._sending.done()):
-            self._tick(room)
+            # One that had to wait for a commit is followed no later for that: no view gets older than it has to.
+            self._tick(room, due_s if now_s - due_s < _LATE_S else now_s)
         else:
             self._timer = self._loop.call_at(max(due_s, now_s + _SOON_S), self._due)
 
@@ -161,12 +166,13 @@ class Fanout:
         self._timer = None
         self._read(self.committed)
 
-    def _tick(self, room: Room) -> None:
+    def _tick(self, room: Room, due_s: float) -> None:
         since = self._sent_to
         self._stand_at(room)
         if not self.members:
             return
-        self._last_tick_s = self._loop.time()
+        self._last_tick_s = due_s
+        began_s = self._loop.time()
         parcels, failed = DeltaFrames(room, since).parcels(self.members)
         closing = [(member, CloseCode.STORE_TROUBLE) for member in failed]
         if room.has_ended:
@@ -176,15 +182,17 @@ class Fanout:
                 closing += [(member, CloseCode.REMOVED) for member in self.members.of(actor)]
                 if self.presence.remove(actor):
                     self._presence_changed()
-        self._sending = self._in_slices(self._send_tick(parcels, closing, since))
+        self._sending = self._in_slices(self._send_tick(parcels, closing, since, began_s))
 
-    def _send_tick(self, parcels: Parcels, closing: Sequence[tuple[Member, CloseCode]], since: int) -> Iterator[None]:
+    def _send_tick(
+        self, parcels: Parcels, closing: Sequence[tuple[Member, CloseCode]], since: int, began_s: float
+    ) -> Iterator[None]:
         yield from self._send(parcels, partial(self.members.fall_behind, seen=since))
         for number, (member, code) in enumerate(closing, 1):
             member.close(code)
             if not number % self._settings.slice_size:
                 yield
-        self._tick_took_s = self._loop.time() - self._last_tick_s
+        self._tick_took_s = self._loop.time() - began_s
         if self.meter is not SILENT:
             sizes = [(len(members), len(frame)) for frame, members in parcels.items()]
             self.meter.ticked(sum(count for count, _ in sizes), sum(count * size for count, size in sizes))
