@@ -3,9 +3,9 @@
 Theory of operation. Almost every command is a new one, and to look its ref up in an index of all refs, on another
 thread, costs more than to decide it. So whoever writes a room keeps a Bloom filter of the refs in its log, which is fed
 with every event that is folded or written: each ref sets two bits, and one whose bits are not both set was never there.
-Of new refs at most 1 of 270 has both of its bits set by others; for these, and for all that come again, the log is
-asked. Four bytes a ref suffice for that. When a layer is full a larger one is put beside it, since bits do not tell
-whose they are and cannot be moved.
+Where a layer is full 1 new ref of 270 has both of its bits set by others; for these, and for all that come again, the
+log is asked. Four bytes a ref suffice for that. When a layer is full a larger one is put beside it, since bits do not
+tell whose they are and cannot be moved.
 
 Bits are chosen by Python's own hash of texts, which differs from process to process: nobody can make refs that collide.
 """
