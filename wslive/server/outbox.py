@@ -157,15 +157,7 @@ class Outbox:
             return
         data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
         gathered.clear()
-        send = self.straight = self._send
-        if send is not None and not self._carrier.unsent_bytes:
-            try:
-                sent = send(data)
-            except OSError:  # full, or gone: the carrier finds out
-                sent = 0
-            if sent == len(data):
-                return
-            data = data[sent:]
+        self.straight = self._send
         self.write(data)
 
     def write(self, data: bytes) -> None:
