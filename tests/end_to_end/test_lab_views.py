@@ -164,6 +164,7 @@ def test_only_links_that_others_can_follow_become_a_code_to_scan(lab: Lab, new_p
     phone.get_by_role("button", name="Join").click()
     expect(view).to_contain_text("✓ first person connected")
     phone.close()
+    host.save()
     host.reload()
     expect(view).to_contain_text("✓ first person connected")
 
