@@ -44,8 +44,12 @@ class Target:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        code = self.process.poll()
+        if error is not None:
+            lives = "lives" if code is None else f"has ended with {code}"
+            error.add_note(f"The server {lives}, and has said: {self.complaints[-4000:]!r}")
+        if code is None:
             self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
