@@ -120,7 +120,9 @@ def crowd(link: str) -> Iterator[None]:
     """Fifty synthetic people in the room, on a thread of their own."""
     server, _, code = link.partition("/r/")
     loop = asyncio.new_event_loop()
-    people = loop.create_task(Crowd(server, code, size=PEOPLE, seed=7).run(120))
+    people = loop.create_task(
+        Crowd(server, code, size=PEOPLE, seed=7).run(600)
+    )  # until it is cancelled, also on a busy machine
 
     def attend() -> None:
         loop.run_until_complete(asyncio.wait({people}))
