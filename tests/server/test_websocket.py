@@ -117,6 +117,19 @@ async def test_we_close_and_hear_nothing_any_more_until_it_is_answered(two: Two)
     assert (two.heard, await two.rest()) == ([], b"")
 
 
+async def test_whoever_breaks_a_rule_after_our_close_still_gets_all_that_was_sent_before(two: Two):
+    posted = b"<" + b"*" * (20 * BUFFER_BYTES) + b">"  # more than the kernel takes
+    two.outbox.post(posted)
+    await turn()
+    assert two.ours.unsent_bytes
+    two.ours.close(4507, "enough")
+    two.other.send(frame(TEXT, b"\xff") + frame(TEXT, b"unread"))
+    assert await two.rest() == posted + close_frame(4507, "enough")
+    two.other.close()
+    await two.until_lost()
+    assert two.heard == []
+
+
 async def test_whoever_does_not_answer_a_close_is_cut_off(two: Two, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("wslive.server.websocket.CLOSE_TIMEOUT_S", 0.01)
     two.ours.close(4000)

@@ -275,9 +275,8 @@ class WebSocket:
     def _fail(self, code: int, reason: str) -> None:
         if self._state is _OPEN:
             self._say_close(State.DEAF, code, reason)
-            self._carrier.finish()
-        else:
-            self._carrier.close()
+        self._state = State.DEAF  # who was being let go already is still told why, and what was sent before
+        self._carrier.finish()
 
     def _say_close(self, state: State, code: int | None, reason: str) -> None:
         self._outbox.close()
