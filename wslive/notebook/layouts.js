@@ -193,6 +193,7 @@ function roomPart(context) {
     const { links, qr: image } = ways();
     const reachable = links.length > 0 && !room.ended; // nobody is asked to come to where nobody can
     show(joining, !room.ended);
+    show(door, live.status !== "ended"); // the badge says why
     text(title, room.title);
     text(lock, room.locked ? "Locked · unlock" : "Lock");
     attr(lock, { title: room.locked ? "Let new people in again" : "Let nobody new in", disabled: room.ended || null });
