@@ -120,9 +120,8 @@ def crowd(link: str) -> Iterator[None]:
     """Fifty synthetic people in the room, on a thread of their own."""
     server, _, code = link.partition("/r/")
     loop = asyncio.new_event_loop()
-    people = loop.create_task(
-        Crowd(server, code, size=PEOPLE, seed=7).run(600)
-    )  # until it is cancelled, also on a busy machine
+    # Longer than the pictures take on a busy machine: it is cancelled.
+    people = loop.create_task(Crowd(server, code, size=PEOPLE, seed=7).run(600))
 
     def attend() -> None:
         loop.run_until_complete(asyncio.wait({people}))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 import wslive
 from tests.end_to_end.browser import Pages
@@ -40,13 +40,14 @@ def test_on_a_dark_page_a_figure_is_written_in_the_pages_ink(on_page: Any) -> No
     assert drawn["yaxis2"]["gridcolor"] == "red"
 
 
-ROOM = """async (sources) => {
+ROOM = """async ([sources, ended, status]) => {
     const urls = sources.map((source) => URL.createObjectURL(new Blob([source], { type: "text/javascript" })));
     const [layouts, library] = await Promise.all(urls.map((url) => import(url)));
     const { activityModel, pollsToShow } = library;
-    const room = { title: "Sorting 101", locked: false, ended: false, stage: 0 };
+    const room = { title: "Sorting 101", locked: false, ended, stage: 0 };
     const live = {
         role: "host",
+        status,
         view: { room, people: { count: 0, names: {} }, activities: {} },
         presence: { online: 0 },
         subscribe: () => () => {},
@@ -58,8 +59,29 @@ ROOM = """async (sources) => {
 }"""
 
 
-def test_a_lock_that_is_refused_says_why(new_page: Pages) -> None:
-    page = new_page()
-    page.evaluate(ROOM, [LAYOUTS.read_text(), (LAYOUTS.parents[1] / "web" / "lib.js").read_text()])
+@pytest.fixture
+def show_room(new_page: Pages) -> Any:
+    """A host's room as a cell shows it, with a connection that refuses everything."""
+
+    def show(*, ended: bool = False, status: str = "live") -> Page:
+        page = new_page()
+        sources = [LAYOUTS.read_text(), (LAYOUTS.parents[1] / "web" / "lib.js").read_text()]
+        page.evaluate(ROOM, [sources, ended, status])
+        return page
+
+    return show
+
+
+@pytest.mark.parametrize(("status", "told"), [("live", 1), ("ended", 0)])
+def test_a_room_that_has_ended_asks_nobody_to_join_and_says_so_once(show_room: Any, status: str, told: int) -> None:
+    page = show_room(ended=True, status=status)  # where the connection has ended too, the badge above it says why
+    expect(page.get_by_role("heading", name="Sorting 101")).to_be_visible()
+    expect(page.get_by_text("This room has ended.").filter(visible=True)).to_have_count(told)
+    for words in ("Join at", "K7M2QX", "Let phones in"):
+        expect(page.get_by_text(words).first).to_be_hidden()
+
+
+def test_a_lock_that_is_refused_says_why(show_room: Any) -> None:
+    page = show_room()
     page.get_by_role("button", name="Lock").click()
     expect(page.get_by_role("alert").first).to_have_text("You send too much at once.")
