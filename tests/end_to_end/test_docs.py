@@ -23,7 +23,7 @@ def test_the_javascript_client_joins_votes_comes_back_and_stops(new_page: Pages,
     hall = Hall(tmp_path)
     try:
         wire = hall.wire()
-        page = new_page()
+        page = new_page(bypass_csp=True)  # the server's own policy is for its own pages
         page.goto(f"{wire.url}/health")  # any page of that origin: the program brings nothing but itself
         page.add_script_tag(content=source)
         page.evaluate(
