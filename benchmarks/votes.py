@@ -41,6 +41,9 @@ from wslive.cli import tuning
 TEXTS = ("quick", "merge", "heap", "bubble", "radix")
 OPTIONS = ("o1", "o2", "o3", "o4", "o5")
 MAX_STALE_MS = 250.0
+DRAIN_S = 0.1
+"""After the last vote the load goes on reading until nothing has come for so long, before anybody looks at what came:
+that takes longer than a view may be old, and what came meanwhile would be stamped as late as it is read."""
 PEOPLE = 1000
 
 OUR_RATES = (
@@ -150,6 +153,7 @@ def cast(setup: Setup, server: Started, hall: Hall, poll: int, voters: int, rate
     )
     with Meter(setup, server.pid, hall.load) as meter:
         hall.load.run(sent)
+        hall.load.until_quiet(DRAIN_S)
         views = Views(hall.load)
         hall.load.until(lambda: views.have_all(votes), "every vote is acked and every view shows it")
     run = meter.run(_figures(views, sent, refs, meter, rate_per_s))
@@ -309,6 +313,7 @@ def measure_original(setup: Setup, people: int, rate_per_s: float) -> Run:
         with Meter(setup, server.pid, load) as meter:
             load.run(sent)
             try:
+                load.until_quiet(DRAIN_S)
                 load.until(have_all, "every view shows every vote", hang_s=10.0)
             except TimeoutError as error:
                 problems.append(str(error))
