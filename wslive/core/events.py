@@ -113,10 +113,10 @@ def chain_hash(
     return hashlib.sha256(before + fields + body_hash).digest()
 
 
-def follows(head: Head, event: Event) -> bool:
-    """Whether `event` is the next one after `head`, with an unbroken chain."""
-    return event.offset == head.offset + 1 and event.chain == chain_hash(
-        head.chain,
+def chain_after(before: bytes, event: Event) -> bytes:
+    """The chain that `event` must have where the chain before it is `before`; its body's hash is taken as it stands."""
+    return chain_hash(
+        before,
         event.offset,
         event.at_ms,
         event.actor,
@@ -126,6 +126,11 @@ def follows(head: Head, event: Event) -> bool:
         event.version,
         event.body_hash,
     )
+
+
+def follows(head: Head, event: Event) -> bool:
+    """Whether `event` is the next one after `head`, with an unbroken chain."""
+    return event.offset == head.offset + 1 and event.chain == chain_after(head.chain, event)
 
 
 def head_after(head: Head, event: Event) -> Head:

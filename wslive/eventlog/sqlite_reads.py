@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 
 from wslive.core.errors import StoreCorrupt
-from wslive.core.events import CHAIN_START, Event, chain_hash
+from wslive.core.events import CHAIN_START, Event, chain_after
 
 EVENT = ", ".join(Event.__struct_fields__)
 """The columns of an event, in its own order."""
@@ -58,22 +58,12 @@ def _how_many_are_sound(after: int, chain: bytes, events: Sequence[Event]) -> in
     hashes: dict[bytes, bytes] = {}
     try:
         for event in events:
-            body, body_hash = event.body, event.body_hash
-            chain = chain_hash(
-                chain,
-                event.offset,
-                event.at_ms,
-                event.actor,
-                event.ref,
-                event.activity,
-                event.kind,
-                event.version,
-                body_hash,
-            )
+            body = event.body
+            chain = chain_after(chain, event)
             found = hashes.get(body)
             if found is None:
                 found = hashes[body] = sha256(body).digest()
-            is_whole = found == body_hash or body == b""  # which was erased
+            is_whole = found == event.body_hash or body == b""  # which was erased
             if event.offset != offset + 1 or event.chain != chain or not is_whole:
                 break
             offset += 1
