@@ -30,7 +30,7 @@ from benchmarks.machine import REPOSITORY, pin
 from benchmarks.people import Hall, connect, new_ref
 from benchmarks.report import Row, Run, Setup, percentile, repeat, spread
 from benchmarks.votes import TEXTS
-from wslive.server.rfc6455 import text_frame
+from wslive.server.websocket.rfc6455 import text_frame
 from wslive.wire.messages import SUBPROTOCOL
 
 RATES_PER_S = (500, 1000, 2000, 4000, 8000)

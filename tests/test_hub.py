@@ -21,7 +21,7 @@ from wslive.core.errors import HostingNotAllowed, LoginNeeded, NotAllowed, Tempo
 from wslive.core.roles import Level
 from wslive.eventlog.memory import MemoryLog
 from wslive.hub import HubIdentity
-from wslive.server.access import Signer
+from wslive.server.access.tokens import Signer
 from wslive.server.app import Server
 from wslive.server.settings import ServerSettings
 

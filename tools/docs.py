@@ -28,9 +28,9 @@ from wslive.core import room, room_messages, text
 from wslive.core.activity import HISTORY_ENTRIES, CommandSpec, EventSpec
 from wslive.core.errors import refusals
 from wslive.core.room_view import snapshot
-from wslive.server.access import CODE_LENGTH, CODE_SYMBOLS
+from wslive.server.access.guesses import ANSWER_STEP_S
+from wslive.server.access.tokens import CODE_LENGTH, CODE_SYMBOLS
 from wslive.server.connection import MAX_PAGE
-from wslive.server.guesses import ANSWER_STEP_S
 from wslive.server.settings import Rate, ServerSettings
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.session import MAX_ERRORS

@@ -14,8 +14,8 @@ Every call that waits has a twin to await: `poll.close()` and `await poll.aio.cl
 `await wslive.aio.host(…)`.
 
 To learn how it works, read in this order: notebooks/01_host.ipynb, `activities.poll.model` (the rules of one kind of
-question), `core.room` (how commands become events), `wire.session` (one connection), `server.room_task` (the single
-writer), `client.replica` (what a reader holds), `notebook.room` (what a person types).
+question), `core.room` (how commands become events), `wire.session` (one connection), `server.rooms.room_task` (the
+single writer), `client.replica` (what a reader holds), `notebook.room` (what a person types).
 
 The names here are loaded when they are first used: `import wslive` alone loads neither Tornado nor a widget.
 """

@@ -21,9 +21,9 @@ from tornado.web import HTTPError, RequestHandler
 
 from wslive.core.errors import BadCommand, HostingNotAllowed, LoginNeeded, NotAllowed, TemporarilyUnavailable
 from wslive.core.roles import Level
-from wslive.server.access import Signer
-from wslive.server.access_log import Discreet
-from wslive.server.identity import Person
+from wslive.server.access.identity import Person
+from wslive.server.access.tokens import Signer
+from wslive.server.http.access_log import Discreet
 
 logger = logging.getLogger("wslive.hub")
 

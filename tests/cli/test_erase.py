@@ -10,7 +10,7 @@ from tests.recorded import a_lecture
 from wslive.audit.store import verify
 from wslive.cli import main
 from wslive.eventlog.sqlite_store import Store
-from wslive.server.box_keys import BoxKeys
+from wslive.server.rooms.box_keys import BoxKeys
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.end_to_end.browser import Pages, accessibility_violations, chart_values, wait_for_chart
 from tests.end_to_end.hall import CHAT, Hall
-from wslive.server.cells import cells, styles
+from wslive.server.http.cells import cells, styles
 from wslive.server.settings import Rate
 
 OPTIONS = ["quick", "merge", "heap"]

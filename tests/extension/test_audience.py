@@ -110,7 +110,7 @@ async def test_no_tunnel_leads_to_a_jupyter_that_is_this_computers_alone(server:
 async def test_a_computer_without_a_network_opens_nothing(
     server: Server, audience: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wslive.server.network.addresses", list)
+    monkeypatch.setattr("wslive.server.access.network.addresses", list)
     code, made = await opened(server), audience(is_direct=True)
     with pytest.raises(BadCommand, match="in no network"):
         await made.let_in(code, "network")
@@ -120,7 +120,7 @@ async def test_a_computer_without_a_network_opens_nothing(
 async def test_the_listener_stays_while_one_room_is_open(
     server: Server, audience: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wslive.server.network.addresses", lambda: ["127.0.0.1"])
+    monkeypatch.setattr("wslive.server.access.network.addresses", lambda: ["127.0.0.1"])
     code, other, made = await opened(server), await opened(server), audience(is_direct=True)
     first = await made.let_in(code, "network")
     assert len(first.links) == 1

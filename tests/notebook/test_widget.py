@@ -12,7 +12,7 @@ from wslive.notebook import widget
 from wslive.notebook.participant import Participant
 from wslive.notebook.room import HostRoom
 from wslive.notebook.widget import RoomWidget, invitation
-from wslive.server.cells import cells
+from wslive.server.http.cells import cells
 
 PACKAGE = Path(wslive.__file__).parent
 

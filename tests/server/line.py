@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from tornado.iostream import IOStream
 
-from wslive.server.carrier import Carrier, SocketCarrier, StreamCarrier
-from wslive.server.outbox import Flusher, Outbox
+from wslive.server.websocket.carrier import Carrier, SocketCarrier, StreamCarrier
+from wslive.server.websocket.outbox import Flusher, Outbox
 
 HANG_S = 30.0
 BUFFER_BYTES = 8 * 1024

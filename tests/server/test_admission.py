@@ -12,7 +12,7 @@ from tests.server.hall import CHAT, UNHURRIED, Hall, Person, lines, open_poll
 from wslive.core.errors import RoomUnavailable
 from wslive.core.roles import Role
 from wslive.eventlog.memory import MemoryLog
-from wslive.server.access import Claims
+from wslive.server.access.tokens import Claims
 from wslive.wire.close_codes import CloseCode
 
 REF = "a-ref-that-nobody-guesses"

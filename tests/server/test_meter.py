@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import inspect
 
+from wslive.server.http.metrics import Metrics
 from wslive.server.meter import Meter
-from wslive.server.metrics import Metrics
 
 
 def test_metrics_count_everything_that_can_be_counted():

@@ -26,14 +26,14 @@ from wslive.core.errors import InDoubt, LogError, NotAppended, Refused
 from wslive.core.events import Event
 from wslive.core.roles import Role
 from wslive.core.secrecy import BoxId, BoxKey
-from wslive.server.access import Signer, signer
+from wslive.server.access.tokens import Signer, signer
 from wslive.server.admission import Door
-from wslive.server.box_keys import BoxKeys
 from wslive.server.connection import Connection
-from wslive.server.fanout import Member
-from wslive.server.node import NewRoom, Node
-from wslive.server.outbox import Flusher
+from wslive.server.rooms.box_keys import BoxKeys
+from wslive.server.rooms.node import NewRoom, Node
 from wslive.server.settings import ServerSettings
+from wslive.server.views.fanout import Member
+from wslive.server.websocket.outbox import Flusher
 
 PEOPLE = 4
 

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 from wslive.client.socket import CLOSE_WAIT_S
 from wslive.client.unreachable import CannotConnect
 from wslive.server.connection import Connection
-from wslive.server.outbox import Flusher, Outbox
 from wslive.server.settings import ServerSettings
+from wslive.server.websocket.outbox import Flusher, Outbox
 
 REPEATABLE_DOWN = (b'{"type":"delta"', b'{"type":"ack"', b'{"type":"presence"')
 CLOSE_TIMEOUT_S = 5.0

@@ -20,10 +20,10 @@ from wslive.client.requests import Requests
 from wslive.core import writing
 from wslive.core.view import Keyed
 from wslive.eventlog.memory import MemoryLog
-from wslive.server import room_task
-from wslive.server.fanout import Fanout
-from wslive.server.seen_refs import SeenRefs
-from wslive.server.told import ToldAnswers
+from wslive.server.rooms import room_task
+from wslive.server.rooms.seen_refs import SeenRefs
+from wslive.server.rooms.told import ToldAnswers
+from wslive.server.views.fanout import Fanout
 
 
 def chosen() -> list[int]:

@@ -5,7 +5,7 @@ import pytest
 from wslive.core.errors import InvalidToken
 from wslive.core.events import Position
 from wslive.core.roles import Role
-from wslive.server.access import Claims, Signer
+from wslive.server.access.tokens import Claims, Signer
 from wslive.socketio.identity import (
     MIN_SECRET_CHARS,
     Identity,

@@ -9,7 +9,7 @@ from wslive.core.commands import Command
 from wslive.core.errors import BadCommand, EmptyText, TooFewOptions
 from wslive.core.room import Room
 from wslive.eventlog.memory import MemoryLog
-from wslive.server.node import HOST, Node
+from wslive.server.rooms.node import HOST, Node
 from wslive.server.settings import ServerSettings
 from wslive.socketio.rooms import POLL_KEY, default_room
 

@@ -119,7 +119,7 @@ def packet(data: bytes) -> bool:
 
 def frames(data: bytes) -> bool:
     """Bytes of a WebSocket: however they are cut, they are the same messages, and break the same rule if any."""
-    from wslive.server.rfc6455 import Receiver, Violation
+    from wslive.server.websocket.rfc6455 import Receiver, Violation
 
     def heard(parts: list[bytes]) -> tuple[list[object], int | None]:
         receiver, messages = Receiver(SMALL_BYTES), list[object]()
@@ -173,7 +173,7 @@ def main(name: str, runs: str, seed: str, folder: str) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["wslive", "socketio.packet"]):
-        import wslive.server.rfc6455
+        import wslive.server.websocket.rfc6455
         import wslive.socketio.packets
         import wslive.wire.session  # noqa: F401
 

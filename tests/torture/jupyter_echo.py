@@ -13,8 +13,8 @@ from jupyter_server.utils import url_path_join
 
 from tests.torture.plain_echo import PlainEcho
 from wslive.extension.handlers import RoomSocket
-from wslive.server.handshake import taken_over
-from wslive.server.rfc6455 import TOO_BIG
+from wslive.server.http.handshake import taken_over
+from wslive.server.websocket.rfc6455 import TOO_BIG
 
 PATH = "plain-echo"
 

@@ -13,11 +13,11 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
 from wslive.eventlog.memory import MemoryLog
+from wslive.server.access.network import take_port
 from wslive.server.app import Server
-from wslive.server.echo import Echo, EchoHandler
-from wslive.server.network import take_port
-from wslive.server.rfc6455 import TOO_BIG, text_frame
+from wslive.server.http.echo import Echo, EchoHandler
 from wslive.server.settings import Rate, ServerSettings
+from wslive.server.websocket.rfc6455 import TOO_BIG, text_frame
 
 MOST_BYTES = 32 * 1024 * 1024
 

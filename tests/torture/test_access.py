@@ -26,7 +26,7 @@ from wslive.core.room import COMMANDS
 from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.eventlog.base import EventLog
 from wslive.eventlog.memory import MemoryLog
-from wslive.server.access import Claims, Signer
+from wslive.server.access.tokens import Claims, Signer
 from wslive.server.app import Extension, Server
 from wslive.server.settings import Rate, ServerSettings
 from wslive.socketio.gateway import Gateway

@@ -15,8 +15,8 @@ from tests.torture.figures import Figures, Form
 from tests.torture.test_access import opened
 from wslive.core.errors import TooFast
 from wslive.eventlog.sqlite import SqliteLog
-from wslive.server.access import CODE_LENGTH, CODE_SYMBOLS, new_code
-from wslive.server.guesses import Guesses
+from wslive.server.access.guesses import Guesses
+from wslive.server.access.tokens import CODE_LENGTH, CODE_SYMBOLS, new_code
 from wslive.server.settings import Rate, ServerSettings
 from wslive.socketio.gateway import Gateway
 from wslive.wire.close_codes import CloseCode

@@ -47,7 +47,7 @@ class Guest:
 
 WATCH = """\
 import os
-from wslive.server.turns import Turns
+from wslive.server.access.turns import Turns
 _take, _file = Turns.take, os.open(os.environ["TURNS"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def take(self, now_s):
     wait_s = _take(self, now_s)

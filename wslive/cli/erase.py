@@ -36,7 +36,7 @@ def erase_command(store: Path, code: str, person: str | None, whole_room: bool, 
 async def _erase(store: Path, code: str, person: str | None) -> str:
     from wslive.audit.backup import key_of
     from wslive.eventlog.sqlite import SqliteLog
-    from wslive.server.node import Node
+    from wslive.server.rooms.node import Node
     from wslive.server.settings import ServerSettings
 
     try:

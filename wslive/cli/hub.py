@@ -12,8 +12,8 @@ import click
 from wslive.cli.additions import Addition
 
 if TYPE_CHECKING:
-    from wslive.server.access import Signer
-    from wslive.server.identity import Identity
+    from wslive.server.access.identity import Identity
+    from wslive.server.access.tokens import Signer
     from wslive.server.settings import ServerSettings
 
 _KEPT_BY_THE_PROXY_S = 3600.0

@@ -25,9 +25,9 @@ from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.notebook.private_files import data_folder
 from wslive.server import discovery
+from wslive.server.access.network import EVERYWHERE, base_url, take_port
+from wslive.server.access.origins import is_loopback
 from wslive.server.app import Extension, MakeIdentity, Server
-from wslive.server.network import EVERYWHERE, base_url, take_port
-from wslive.server.origins import is_loopback
 from wslive.server.settings import ServerSettings
 
 MEMORY = ":memory:"

@@ -21,9 +21,9 @@ from wslive.extension import handlers
 from wslive.extension.audience import ALLOWED, Allowed, Audience, clamped
 from wslive.extension.mount import Mount, WithoutCodes, claimed_by
 from wslive.server import discovery
+from wslive.server.access.network import EVERYWHERE, addresses, base_url
+from wslive.server.access.origins import is_loopback
 from wslive.server.app import Server
-from wslive.server.network import EVERYWHERE, addresses, base_url
-from wslive.server.origins import is_loopback
 from wslive.server.settings import Rate, ServerSettings
 
 ALLOWED_VARIABLE = "WSLIVE_AUDIENCE_ALLOWED"

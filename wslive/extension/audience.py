@@ -21,9 +21,9 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from wslive.core.errors import BadCommand, NotAllowed
-from wslive.server.access import clean_code
+from wslive.server.access.origins import is_loopback
+from wslive.server.access.tokens import clean_code
 from wslive.server.app import Server
-from wslive.server.origins import is_loopback
 
 Allowed = Literal["never", "hub_users", "anyone"]
 ALLOWED: tuple[Allowed, ...] = ("never", "hub_users", "anyone")

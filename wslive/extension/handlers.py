@@ -23,11 +23,11 @@ from tornado.web import authenticated
 
 from wslive.core.errors import InvalidToken, NotAllowed, TemporarilyUnavailable
 from wslive.extension.mount import Mount, as_nobody
-from wslive.server import api, http
-from wslive.server.access import check_hosting
-from wslive.server.handshake import is_full, turn_away
-from wslive.server.socket import SocketHandler
-from wslive.server.turns import LONGEST_WAIT_S
+from wslive.server.access.tokens import check_hosting
+from wslive.server.access.turns import LONGEST_WAIT_S
+from wslive.server.http import api, pages
+from wslive.server.http.handshake import is_full, turn_away
+from wslive.server.http.socket import SocketHandler
 
 NOT_LET_IN = "Nobody is let in here at the moment. Ask the host of the room to let people in."
 _CLOSED_PAGE = """<!doctype html>
@@ -43,7 +43,7 @@ _CLOSED_PAGE = """<!doctype html>
 """
 
 
-class Guarded(http.Handler, JupyterHandler):
+class Guarded(pages.Handler, JupyterHandler):
     """A handler of `wslive serve` behind Jupyter's login."""
 
     _is_known = False
@@ -110,11 +110,11 @@ class _OfRoom(Guarded):
         return audience is not None and (audience.lets_in(code) if code else audience.is_open)
 
 
-class PageHandler(_OfRoom, http.PageHandler):  # type: ignore[misc]
+class PageHandler(_OfRoom, pages.PageHandler):  # type: ignore[misc]
     """`/` and `/r/CODE`."""
 
     page = "index.html"
-    get = allow_unauthenticated(http.PageHandler.get)
+    get = allow_unauthenticated(pages.PageHandler.get)
 
     def turn_away(self) -> None:
         """Say it to a person."""
@@ -133,16 +133,16 @@ class SlashHandler(PageHandler):
         self.redirect(f"{self.mount.path}/")
 
 
-class AboutHandler(_OfRoom, http.AboutHandler):
+class AboutHandler(_OfRoom, pages.AboutHandler):
     """`/r/CODE/about`."""
 
-    get = allow_unauthenticated(http.AboutHandler.get)
+    get = allow_unauthenticated(pages.AboutHandler.get)
 
 
-class FileHandler(Guarded, http.FileHandler):
+class FileHandler(Guarded, pages.FileHandler):
     """`/static/…`."""
 
-    get = allow_unauthenticated(http.FileHandler.get)
+    get = allow_unauthenticated(pages.FileHandler.get)
 
     @property
     def lets_strangers_in(self) -> bool:
@@ -157,23 +157,23 @@ class _ForHosts(Guarded):
     """They do not get past `authenticated`."""
 
 
-class ScreenHandler(_ForHosts, http.PageHandler):  # type: ignore[misc]
+class ScreenHandler(_ForHosts, pages.PageHandler):  # type: ignore[misc]
     """`/r/CODE/screen`."""
 
     page = "screen.html"
-    get = authenticated(http.PageHandler.get)  # type: ignore[assignment]
+    get = authenticated(pages.PageHandler.get)  # type: ignore[assignment]
 
 
-class LinkHandler(_ForHosts, http.LinkHandler):
+class LinkHandler(_ForHosts, pages.LinkHandler):
     """`/r/CODE/link`."""
 
-    get = authenticated(http.LinkHandler.get)  # type: ignore[assignment]
+    get = authenticated(pages.LinkHandler.get)  # type: ignore[assignment]
 
 
-class QrHandler(_ForHosts, http.QrHandler):
+class QrHandler(_ForHosts, pages.QrHandler):
     """`/r/CODE/qr.svg`."""
 
-    get = authenticated(http.QrHandler.get)  # type: ignore[assignment]
+    get = authenticated(pages.QrHandler.get)  # type: ignore[assignment]
 
 
 class _Api(Guarded):

@@ -15,7 +15,7 @@ import segno
 
 from wslive.core.errors import NotAllowed
 from wslive.notebook import frames
-from wslive.server.origins import is_loopback
+from wslive.server.access.origins import is_loopback
 
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -28,7 +28,7 @@ from wslive.client.background import background
 from wslive.core.errors import WsliveError
 from wslive.notebook.local_server import pages_urls
 from wslive.notebook.relay import Relay
-from wslive.server.cells import cells
+from wslive.server.http.cells import cells
 
 if TYPE_CHECKING:
     from wslive.notebook.live import Live

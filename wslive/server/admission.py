@@ -7,7 +7,7 @@ token is verified before the room is looked for: a made-up one must not tell whi
 `admit` takes time (a room may have to be opened, a join stored), so whether somebody may be here is asked last, by
 `check`, on the very state that the welcome shows.
 
-How often strangers may be wrong about a code, and when they are told, is in `guesses`.
+How often strangers may be wrong about a code, and when they are told, is in `access.guesses`.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from wslive.core.events import Position
 from wslive.core.roles import HOST_ACTOR, Level, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.core.text import MAX_NAME_CHARS, clean_name
-from wslive.server.access import Claims, Signer, clean_code, key_fits
-from wslive.server.guesses import Guesses
-from wslive.server.identity import Person, Vouching
+from wslive.server.access.guesses import Guesses
+from wslive.server.access.identity import Person, Vouching
+from wslive.server.access.neighbours import Neighbourhood
+from wslive.server.access.tokens import Claims, Signer, clean_code, key_fits
 from wslive.server.meter import Meter
-from wslive.server.neighbours import Neighbourhood
-from wslive.server.node import LiveRoom, Node
+from wslive.server.rooms.node import LiveRoom, Node
 from wslive.wire.messages import Hello
 
 _LET_IN_RETRY_S = 5.0

@@ -16,22 +16,22 @@ from tornado.httpserver import HTTPServer
 from tornado.web import Application
 
 from wslive.eventlog.base import EventLog
-from wslive.server import api, health, http
-from wslive.server.access import Signer, signer
-from wslive.server.access_log import log_request
+from wslive.server.access.identity import Identity, Vouching
+from wslive.server.access.network import EVERYWHERE, Network, base_url, take_port
+from wslive.server.access.origins import Gate
+from wslive.server.access.tokens import Signer, signer
 from wslive.server.admission import Door
-from wslive.server.context import Context
-from wslive.server.echo import EchoHandler
-from wslive.server.identity import Identity, Vouching
-from wslive.server.network import EVERYWHERE, Network, base_url, take_port
-from wslive.server.node import Node
-from wslive.server.origins import Gate
-from wslive.server.ready import Readiness
+from wslive.server.http import api, health, pages
+from wslive.server.http.access_log import log_request
+from wslive.server.http.context import Context
+from wslive.server.http.echo import EchoHandler
+from wslive.server.http.ready import Readiness
+from wslive.server.http.socket import SocketHandler
+from wslive.server.rooms.node import Node
 from wslive.server.settings import ServerSettings
-from wslive.server.socket import SocketHandler
 
 if TYPE_CHECKING:
-    from wslive.server.metrics import Metrics
+    from wslive.server.http.metrics import Metrics
 
 logger = logging.getLogger("wslive.server")
 
@@ -104,7 +104,7 @@ class Server:
         self._context = Context(settings, self._node, door, gate, self._network, self.hosting_token)
         self._metrics: Metrics | None = None
         if settings.metrics:
-            from wslive.server.metrics import Metrics
+            from wslive.server.http.metrics import Metrics
 
             self._node.meter = self._metrics = Metrics(self._context)
         self._extensions = extensions
@@ -227,7 +227,7 @@ class Server:
             websocket_ping_timeout=self.settings.ping_interval_s,
             websocket_max_message_size=_MAX_MESSAGE_BYTES,
             log_function=log_request,
-            default_handler_class=http.NotFoundHandler,
+            default_handler_class=pages.NotFoundHandler,
             default_handler_args={"context": self._context},
         )
         return HTTPServer(
@@ -243,14 +243,14 @@ def _routes(context: Context, *, audience_only: bool) -> list[Any]:
     own = {"context": context}
     code = r"([A-Za-z0-9-]{1,20})"
     audience = [
-        (r"/", http.PageHandler, {**own, "page": "index.html"}),
-        (rf"/r/{code}", http.PageHandler, {**own, "page": "index.html"}),
-        (rf"/r/{code}/screen", http.PageHandler, {**own, "page": "screen.html"}),
-        (rf"/r/{code}/about", http.AboutHandler, own),
-        (rf"/r/{code}/ticket", http.TicketHandler, own),
-        (rf"/r/{code}/link", http.LinkHandler, own),
-        (rf"/r/{code}/qr\.svg", http.QrHandler, own),
-        (r"/static/([A-Za-z0-9_./-]+)", http.FileHandler, own),
+        (r"/", pages.PageHandler, {**own, "page": "index.html"}),
+        (rf"/r/{code}", pages.PageHandler, {**own, "page": "index.html"}),
+        (rf"/r/{code}/screen", pages.PageHandler, {**own, "page": "screen.html"}),
+        (rf"/r/{code}/about", pages.AboutHandler, own),
+        (rf"/r/{code}/ticket", pages.TicketHandler, own),
+        (rf"/r/{code}/link", pages.LinkHandler, own),
+        (rf"/r/{code}/qr\.svg", pages.QrHandler, own),
+        (r"/static/([A-Za-z0-9_./-]+)", pages.FileHandler, own),
         (r"/ws", SocketHandler, {**own, "audience_only": audience_only}),
         (r"/echo", EchoHandler, own),
         (r"/health", health.HealthHandler, own),

@@ -1,4 +1,4 @@
-"""One connection's logic: turns from `wire.session`, people from `node`, views from `fanout`.
+"""One connection's logic: turns from `wire.session`, people from `admission`, views from `views.fanout`.
 
 It holds no socket of its own, so the handler of `wslive serve` and one that lives in another Tornado application can
 both be thin shells around it.
@@ -28,17 +28,17 @@ from wslive.core.roles import Level, Role, Who
 from wslive.core.room import ROOM, Room
 from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.core.room_view import older
-from wslive.server.access import READ, Claims
+from wslive.server.access.guesses import wait_s
+from wslive.server.access.identity import Person
+from wslive.server.access.neighbours import Neighbourhood
+from wslive.server.access.tokens import READ, Claims
 from wslive.server.admission import Door, check
-from wslive.server.guesses import wait_s
-from wslive.server.identity import Person
-from wslive.server.members import Member
-from wslive.server.neighbours import Neighbourhood
-from wslive.server.node import LiveRoom
-from wslive.server.outbox import WayOut
-from wslive.server.rfc6455 import text_frame
+from wslive.server.rooms.node import LiveRoom
+from wslive.server.rooms.told import Outcome, as_answer
 from wslive.server.settings import ServerSettings
-from wslive.server.told import Outcome, as_answer
+from wslive.server.views.members import Member
+from wslive.server.websocket.outbox import WayOut
+from wslive.server.websocket.rfc6455 import text_frame
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import encode
@@ -56,7 +56,7 @@ class Socket(Protocol):
     """What a handler offers."""
 
     def outbox(self, *, on_drained: Callable[[], None], on_full: Callable[[], None]) -> WayOut:
-        """The way out; see `outbox.Outbox` for the two calls."""
+        """The way out; see `websocket.outbox.Outbox` for the two calls."""
         ...
 
     def close(self, code: int, reason: str) -> None:

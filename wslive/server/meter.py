@@ -1,6 +1,6 @@
 """What may be counted in a server, and where. This one counts nothing and costs a call a batch or a tick.
 
-`metrics` counts for Prometheus. Nothing here is called once a vote: room tasks tell of batches, fan-outs of ticks.
+`http.metrics` counts for Prometheus. Nothing here is called once a vote: room tasks tell of batches, fan-outs of ticks.
 """
 
 from __future__ import annotations

@@ -65,8 +65,7 @@ class ServerSettings:
         name_rate: Name changes of one token.
         read_rate: Pages of older lines and tickets that a participant or viewer asks for.
         host_rate: Everything a host does, in one room.
-        receive_rate: Bytes of one connection, and for each message some more (see `throttle`); beyond it, it is read
-            more slowly.
+        receive_rate: Bytes of one connection, and for each message some more; beyond it, it is read more slowly.
         guess_rate: Different wrong join codes that strangers of one network may try.
         total_guess_rate: The same for all strangers together.
         trusted_proxies: Addresses or networks of proxies whose X-Forwarded-For counts, e.g. "127.0.0.1". It says which

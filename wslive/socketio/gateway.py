@@ -15,9 +15,9 @@ from socketio.exceptions import ConnectionRefusedError as Refusal
 
 from wslive.core.errors import Refused as RefusedByRoom
 from wslive.core.errors import RoomUnavailable, TemporarilyUnavailable, TooFast
-from wslive.server.context import Context
-from wslive.server.guesses import wait_s
-from wslive.server.node import LiveRoom
+from wslive.server.access.guesses import wait_s
+from wslive.server.http.context import Context
+from wslive.server.rooms.node import LiveRoom
 from wslive.socketio.authors import Authors
 from wslive.socketio.guest import Guest
 from wslive.socketio.handler import MAX_PAYLOAD_BYTES, ClientHandler, engine_handler

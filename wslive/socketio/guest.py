@@ -13,8 +13,8 @@ from collections.abc import Callable
 from wslive.core.errors import BadCommand, Refused, RoomUnavailable
 from wslive.core.roles import Level, Role
 from wslive.core.room import ROOM, Room
-from wslive.server.context import Context
-from wslive.server.node import LiveRoom
+from wslive.server.http.context import Context
+from wslive.server.rooms.node import LiveRoom
 from wslive.socketio.authors import Authors
 from wslive.socketio.identity import Identity, Recovery, new_pid
 from wslive.socketio.line import Line

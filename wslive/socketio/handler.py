@@ -18,11 +18,11 @@ from engineio.exceptions import EngineIOError
 from socketio import get_tornado_handler
 from tornado.web import RequestHandler
 
-from wslive.server.access_log import Discreet
-from wslive.server.context import Context
-from wslive.server.handshake import turn_away, turned_away
-from wslive.server.http import Handler
-from wslive.server.origins import refusal_of
+from wslive.server.access.origins import refusal_of
+from wslive.server.http.access_log import Discreet
+from wslive.server.http.context import Context
+from wslive.server.http.handshake import turn_away, turned_away
+from wslive.server.http.pages import Handler
 from wslive.socketio.identity import COOKIE, kept_cookie, new_secret
 from wslive.socketio.transport import Transport
 from wslive.wire.close_codes import CloseCode

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from wslive.core.errors import InvalidToken
 from wslive.core.events import Position
-from wslive.server.access import Signer
+from wslive.server.access.tokens import Signer
 from wslive.socketio.programs import parse_position
 
 COOKIE = "wslive"

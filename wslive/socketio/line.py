@@ -12,11 +12,11 @@ import msgspec
 
 from wslive.core.errors import BadCommand, TemporarilyUnavailable, refusal
 from wslive.core.roles import Level
+from wslive.server.access.neighbours import Neighbourhood
 from wslive.server.connection import Connection
-from wslive.server.context import Context
-from wslive.server.neighbours import Neighbourhood
-from wslive.server.outbox import Straight, WayOut
-from wslive.server.rfc6455 import unframed
+from wslive.server.http.context import Context
+from wslive.server.websocket.outbox import Straight, WayOut
+from wslive.server.websocket.rfc6455 import unframed
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import decode_server, encode

@@ -18,8 +18,8 @@ from wslive.core.errors import BadCommand, RoomUnavailable
 from wslive.core.room import ROOM, Room
 from wslive.core.room_messages import RoomOpened
 from wslive.core.text import MAX_TITLE_CHARS, clean
-from wslive.server.access import CODE_LENGTH, CODE_SYMBOLS, clean_code
-from wslive.server.node import HOST, LiveRoom, Node
+from wslive.server.access.tokens import CODE_LENGTH, CODE_SYMBOLS, clean_code
+from wslive.server.rooms.node import HOST, LiveRoom, Node
 
 POLL_KEY = "socketio"
 """The key of the poll that comes with the room: by it the poll is found again."""

@@ -15,9 +15,9 @@ from typing import Any
 from engineio.exceptions import EngineIOError
 from engineio.packet import MESSAGE, Packet
 
-from wslive.server.neighbours import Neighbourhood
+from wslive.server.access.neighbours import Neighbourhood
 from wslive.server.settings import Rate
-from wslive.server.throttle import Throttle
+from wslive.server.websocket.throttle import Throttle
 from wslive.wire.close_codes import CloseCode
 
 FAREWELL_S = 1.0

@@ -1,0 +1,374 @@
+"""The single writer of one room.
+
+Commands queue; one task takes what has gathered and, for the whole batch,
+
+    1. asks the log which refs are in it already (those get the same ack as the first time; see `seen_refs` for when it
+       need not be asked),
+    2. decides and applies each command in order on the room's own state (`batch`),
+    3. appends the events in one go,
+    4. makes the keys of ballot boxes that were opened, and destroys those of boxes that were counted, and only then
+    5. sends acks and refusals, serves readers, and lets the fan-out send what changed.
+
+While a batch is being stored the next one gathers, so batches grow with the load; see `pace` for how they do where the
+disk is fast. Between 2 and 3 the state runs ahead of the log; nobody may see it then, so whoever wants to read (a join,
+a resume, a tick) waits for 5: `read` and `look` are the only ways to the state, and both use it before the writer goes
+on.
+
+If an append fails, the state is dropped and folded again from the log. A conflict (another node was faster) decides
+the batch again. After any other failure the log says what is in it: whoever's command is there gets its ack, everybody
+else is told to come back. While the log cannot be read nobody can know, so nobody in that batch is told anything; all
+others are told to come back, and the room tries again until it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from wslive.core.commands import Command
+from wslive.core.errors import AppendConflict, LogError, Refused, StoreCorrupt, TemporarilyUnavailable
+from wslive.core.roles import Who
+from wslive.core.room import Registry, Room, apply
+from wslive.core.room_messages import SERVER_COMMANDS
+from wslive.eventlog.base import EventLog, RoomRecord
+from wslive.server.meter import SILENT
+from wslive.server.rooms.batch import Broken, Filed, Pending, Reply, decide
+from wslive.server.rooms.batch import filed as filed_by
+from wslive.server.rooms.box_keys import BoxKeys, RoomKeys
+from wslive.server.rooms.pace import Pace
+from wslive.server.rooms.seen_refs import SeenRefs
+from wslive.server.rooms.told import Key, Outcome, ToldAnswers
+
+logger = logging.getLogger("wslive.room")
+
+FoundT = TypeVar("FoundT")
+
+MAX_BATCH = 2000
+"""Commands of one append: bounds how long a loop turn and a transaction take."""
+
+MAX_QUEUED = 50_000
+"""Commands that wait: bounds the memory that a store which hangs can cost."""
+
+RETRY_AFTER_S = 1.0
+"""When to come back, and how often a log out of reach is tried."""
+
+_READ_EVENTS = 2000
+_MISTAKE = "The server made a mistake with this and did not store it; its log says more."
+
+Reader = Callable[[Room], None]
+Refuse = Callable[[Refused], None]
+
+
+class _Closed(Exception):
+    """The room was closed while its log was out of reach."""
+
+
+class RoomTask:
+    """The one writer of a room on this process."""
+
+    def __init__(
+        self,
+        record: RoomRecord,
+        log: EventLog,
+        registry: Registry,
+        box_keys: BoxKeys | None = None,
+        *,
+        retry_after_s: float = RETRY_AFTER_S,
+    ) -> None:
+        """Make it; `open` folds the log. Without `box_keys` the keys of secret polls end with this task."""
+        self.record = record
+        self.on_commit: Reader = lambda room: None
+        self.meter = SILENT
+        self._log = log
+        self._registry = registry
+        self._retry_after_s = retry_after_s
+        self._keys = RoomKeys(record.room, box_keys or BoxKeys(None))
+        self._room = Room(record.epoch, registry)
+        self._told = ToldAnswers()
+        self._seen = SeenRefs()
+        self._pace = Pace()
+        self._queue: list[Pending] = []
+        self._readers: list[tuple[Reader, Refuse | None]] = []
+        self._wake = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._is_quiet = True
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Fold the room's log and begin to take commands.
+
+        Raises:
+            LogError: The log cannot be read.
+        """
+        await self._keys.load()
+        self._room = await self._fold()
+        await self._keys.tend(self._room)
+        self._task = asyncio.create_task(self._run(), name=f"room {self.record.room}")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """After a mistake of ours nobody waits for the writer; when everybody has gone the room is opened anew."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.critical(
+                "room %s: its writer has failed, and takes nothing any more", self.record.room, exc_info=error
+            )
+            self._closing.set()
+            self._send_away()
+
+    def submit(self, who: Who, command: Command, reply: Reply, objection: Refused | None = None) -> None:
+        """Queue a command.
+
+        Args:
+            who: Whose it is.
+            command: The wish.
+            reply: Called once, after what it rests on is committed.
+            objection: Refuse it with this, unless its ref is in the log: somebody who comes back and sends again what
+                was stored long ago is not to be told that it came too fast.
+        """
+        if self._closing.is_set() or len(self._queue) >= MAX_QUEUED:
+            reply(self._come_back())
+            return
+        if not self._queue:
+            self._wake.set()
+        self._queue.append(Pending(who, command, reply, objection))
+
+    def ask(self, who: Who, command: Command) -> asyncio.Future[int]:
+        """Queue a command at once; the future is its offset, or raises the `Refused`."""
+        offset: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def settle(outcome: Outcome) -> None:
+            if offset.done():
+                return
+            if isinstance(outcome, Refused):
+                offset.set_exception(outcome)
+            else:
+                offset.set_result(outcome)
+
+        self.submit(who, command, settle)
+        return offset
+
+    def read(self, reader: Reader, refuse: Refuse | None = None) -> None:
+        """Call `reader` with the committed state: now, or as soon as the batch in flight is stored.
+
+        Args:
+            reader: Must not keep the state.
+            refuse: Called instead where the room is closing or its log is out of reach; without it the reader waits.
+        """
+        if refuse is not None and self._closing.is_set():
+            refuse(self._come_back())
+        elif self._is_quiet:
+            reader(self._room)
+        else:
+            self._readers.append((reader, refuse))
+
+    async def look(self, look: Callable[[Room], FoundT]) -> FoundT:
+        """What `look` finds in the committed state.
+
+        Raises:
+            TemporarilyUnavailable: The room is closing or its log is out of reach.
+        """
+        found: asyncio.Future[FoundT] = asyncio.get_running_loop().create_future()
+
+        def reader(room: Room) -> None:
+            if not found.done():
+                try:
+                    found.set_result(look(room))
+                except Exception as error:
+                    found.set_exception(error)
+
+        def refuse(refused: Refused) -> None:
+            if not found.done():
+                found.set_exception(refused)
+
+        self.read(reader, refuse)
+        return await found
+
+    async def close(self) -> None:
+        """Store what is queued and stop. Where the log is out of reach, what is in doubt stays unanswered."""
+        self._closing.set()
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    # ── the writer ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _run(self) -> None:
+        while True:
+            if not self._queue:
+                if self._closing.is_set():
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            rest_s = self._pace.rest_s(time.monotonic())
+            if rest_s and len(self._queue) < MAX_BATCH:
+                await asyncio.sleep(rest_s)
+            batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+            self._pace.took(len(batch), time.monotonic())
+            self._is_quiet = False
+            try:
+                await self._process(batch)
+            except _Closed:
+                return
+            self._is_quiet = True
+            readers, self._readers = self._readers, []
+            for reader, refuse in [*readers, (self.on_commit, None)]:
+                try:
+                    if refuse is not None and self._closing.is_set():
+                        refuse(self._come_back())  # welcomed here, they would hear nothing any more
+                    else:
+                        reader(self._room)
+                except Exception:
+                    logger.exception("a reader of room %s failed", self.record.room)
+
+    async def _process(self, batch: list[Pending]) -> None:
+        """Give each command its answer."""
+        filed = filed_by(self._room, batch)
+        began_s = time.perf_counter()
+        while batch:
+            head = self._room.head
+            try:
+                known = await self._known(batch, filed)
+                events, outcomes, erased = decide(self._room, batch, known, self._told)
+                if events:
+                    asked_s = time.perf_counter()
+                    await self._log.append(self.record.room, head, events, erased)
+                    self._seen.add(events)
+                    self.meter.appended(len(events), time.perf_counter() - asked_s)
+            except AppendConflict as conflict:
+                self.meter.failed(conflict)
+                await self._recover()
+            except Broken as broken:
+                # This one would break whatever batch it is in, and it comes again: its sender waits for an answer.
+                logger.error("room %s: a command broke the rules", self.record.room, exc_info=broken.__cause__)
+                self._tell(batch.pop(broken.args[0]), Refused(_MISTAKE), filed)
+                await self._recover()
+            except Exception as error:
+                self._complain("a batch was not stored", error)
+                await self._settle(batch, filed)
+                return
+            else:
+                await self._keys.tend(self._room)
+                for pending, outcome in zip(batch, outcomes, strict=True):
+                    self._tell(pending, outcome, filed)
+                answers = zip((p.command.kind for p in batch), outcomes, strict=True)
+                self.meter.answered(answers, time.perf_counter() - began_s)
+                return
+
+    async def _settle(self, batch: list[Pending], filed: Filed) -> None:
+        """After a failure: acks for what the log holds, and for the rest the advice to come back."""
+        while True:
+            await self._recover()
+            try:
+                known = await self._known(batch, filed)
+            except Exception as error:
+                self._complain("the log cannot be asked", error)
+                await self._pause()
+                continue
+            await self._keys.tend(self._room)
+            for pending in batch:
+                self._tell(pending, known.get((pending.who.actor, pending.command.ref), self._come_back()), filed)
+            return
+
+    async def _known(self, batch: list[Pending], filed: Filed) -> dict[Key, int]:
+        """The offsets of those commands that are in the log, by actor and ref as they came."""
+        came = [(pending.who.actor, pending.command.ref) for pending in batch]
+        if not filed:
+            repeated = self._seen.those_of(came)
+            return await self._log.find(self.record.room, repeated) if repeated else {}
+        repeated = self._seen.those_of([filed[key] for key in came])
+        found = await self._log.find(self.record.room, repeated) if repeated else {}
+        return {key: found[filed[key]] for key in came if filed[key] in found}
+
+    async def _recover(self) -> None:
+        """Drop the state and fold it again, however long the log stays out of reach.
+
+        Raises:
+            _Closed: The room was closed meanwhile.
+        """
+        while True:
+            try:
+                self._room = await self._fold()
+                return
+            except Exception as error:
+                self._complain("the log cannot be read", error)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Wait before the next try; nobody else has to.
+
+        Raises:
+            _Closed: The room was closed meanwhile.
+        """
+        self._send_away()
+        try:
+            async with asyncio.timeout(self._retry_after_s):
+                await self._closing.wait()
+        except TimeoutError:
+            return
+        self._send_away()
+        raise _Closed
+
+    def _send_away(self) -> None:
+        """Tell all who wait to come back."""
+        waiting, self._queue = self._queue, []
+        for pending in waiting:
+            self._answer(pending, self._come_back())
+        readers, self._readers = self._readers, []
+        for reader, refuse in readers:
+            if refuse is None:
+                self._readers.append((reader, None))
+            else:
+                refuse(self._come_back())
+
+    async def _fold(self) -> Room:
+        self._seen = SeenRefs()
+        room = Room(self.record.epoch, self._registry, self._keys.by_box)
+        while True:
+            events = await self._log.read(self.record.room, room.head.offset, _READ_EVENTS)
+            try:
+                for event in events:
+                    apply(room, event)
+                self._seen.add(events)
+            except LogError:
+                raise
+            except Exception as error:
+                raise StoreCorrupt(f"event {room.head.offset + 1} cannot be understood: {error!r}") from error
+            if len(events) < _READ_EVENTS:
+                return room
+            await asyncio.sleep(0)  # a long log must not stop the other rooms
+
+    def _tell(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
+        """Give an answer, and remember it where it is final and the log does not, or will not once a box is counted."""
+        if isinstance(outcome, Refused):
+            # Whoever found the door locked may knock again, by the same name.
+            is_kept = pending.command.kind not in SERVER_COMMANDS
+        else:
+            is_kept = bool(filed) and filed[pending.key] != pending.key
+        if is_kept:
+            self._told.tell(pending.key, outcome, time.monotonic())
+        self._answer(pending, outcome)
+
+    def _answer(self, pending: Pending, outcome: Outcome) -> None:
+        try:
+            pending.reply(outcome)
+        except Exception:
+            logger.exception("an answer of room %s failed", self.record.room)
+
+    def _come_back(self) -> TemporarilyUnavailable:
+        return TemporarilyUnavailable(retry_after_s=self._retry_after_s)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        self.meter.failed(error)
+        is_known = isinstance(error, LogError)
+        logger.log(
+            logging.WARNING if is_known else logging.ERROR,
+            "room %s: %s: %s",
+            self.record.room,
+            what,
+            error,
+            exc_info=None if is_known else error,
+        )

@@ -1,0 +1,74 @@
+"""Which refs a room's log may hold: a "no" is certain, so the log is only asked about all others.
+
+Theory of operation. Almost every command is a new one, and to look its ref up in an index of all refs, on another
+thread, costs more than to decide it. So whoever writes a room keeps a Bloom filter of the refs in its log, which is fed
+with every event that is folded or written: each ref sets two bits, and one whose bits are not both set was never there.
+Where a layer is full 1 new ref of 270 has both of its bits set by others; for these, and for all that come again, the
+log is asked. Four bytes a ref suffice for that. When a layer is full a larger one is put beside it, since bits do not
+tell whose they are and cannot be moved.
+
+Bits are chosen by Python's own hash of texts, which differs from process to process: nobody can make refs that collide.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from wslive.core.events import Event
+from wslive.server.rooms.told import Key
+
+BITS_A_REF = 32
+FIRST_REFS = 4096
+"""For how many refs the first layer is made: 16 KiB, which most rooms never fill."""
+
+GROWTH = 8
+"""How much larger each layer is than the one before: a million refs are in three."""
+
+
+class SeenRefs:
+    """A set of (actor, ref) pairs that knows for certain what is not in it."""
+
+    def __init__(self) -> None:
+        """Start with none."""
+        self._layers: list[tuple[bytearray, int]] = []
+        """Bits, and the mask of their numbers; the newest first."""
+        self._layer_refs = FIRST_REFS
+        self._free = 0
+        """How many more go into the newest layer."""
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Take in the refs of events."""
+        start = 0
+        while start < len(events):
+            if not self._free:
+                self._grow()
+            part = events[start : start + self._free]
+            start += len(part)
+            self._free -= len(part)
+            bits, mask = self._layers[0]
+            for event in part:
+                hashed = hash((event.actor, event.ref))
+                at = hashed & mask
+                bits[at >> 3] |= 1 << (at & 7)
+                at = hashed >> 32 & mask
+                bits[at >> 3] |= 1 << (at & 7)
+
+    def those_of(self, keys: Iterable[Key]) -> list[Key]:
+        """Those (actor, ref) pairs that may have been taken in; all others were certainly not."""
+        found = []
+        for key in keys:
+            hashed = hash(key)
+            for bits, mask in self._layers:
+                at = hashed & mask
+                if bits[at >> 3] >> (at & 7) & 1:
+                    at = hashed >> 32 & mask
+                    if bits[at >> 3] >> (at & 7) & 1:
+                        found.append(key)
+                        break
+        return found
+
+    def _grow(self) -> None:
+        bits = self._layer_refs * BITS_A_REF
+        self._layers.insert(0, (bytearray(bits // 8), bits - 1))
+        self._free = self._layer_refs
+        self._layer_refs *= GROWTH

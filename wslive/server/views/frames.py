@@ -1,0 +1,112 @@
+"""The delta frames of one tick: each part encoded once per audience, each combination of audiences framed once.
+
+Theory of operation. What a vote costs does not depend on how many people watch. `parcels` asks once per group of
+members (see `members`) for the frame that all of it gets. Only whom the tick concerns in person is looked at one by
+one: whoever did something; and everybody, where an audience or a box was changed, or an activity tells people of one
+role apart. A frame of somebody's own costs a join and no second encoding.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+
+from wslive.core import room_view
+from wslive.core.roles import Who
+from wslive.core.room import Room
+from wslive.server.views.members import Member, Members
+from wslive.server.websocket.rfc6455 import text_frame
+from wslive.wire.codec import delta_frame, encode_ops
+
+logger = logging.getLogger("wslive.fanout")
+
+Parcels = dict[bytes, list[Member]]
+"""Frames, and who gets each."""
+
+_Keys = tuple[tuple[str, str, bool], ...]
+"""The parts that are in a frame: for which audience, and whether all of it."""
+
+
+class DeltaFrames:
+    """The frames from `since` to the room's head; to be used before the room changes."""
+
+    def __init__(self, room: Room, since: int) -> None:
+        """Find out which parts, and whose personal parts, have changed."""
+        self._room = room
+        self._since = since
+        self._parts = [p for p in room_view.parts(room) if room_view.changed(room, p) > since]
+        self._touched = {actor for actor, _ in room.touched.after(since)}
+        self._concerns_everybody = room.everyone_at > since
+        self._tells_apart = any(room_view.tells_apart(room, part) for part in self._parts)
+        self._fragments: dict[tuple[str, str, bool], bytes] = {}
+        self._frames: dict[tuple[_Keys, bytes], bytes] = {}
+
+    def parcels(self, members: Members) -> tuple[Parcels, list[Member]]:
+        """Which frame is for which of those who are not behind; and for whom there is none, because of a mistake."""
+        parcels: Parcels = {}
+        failed: list[Member] = []
+        for group in members.groups.values():
+            others = group.copy()
+            try:
+                shared = self._shared(next(iter(group)).who) if group else None
+            except Exception:
+                logger.exception("a delta could not be made; its readers have to come back")
+                failed += group
+                continue
+            if shared is None:
+                alone: Iterable[Member] = group
+            else:
+                alone = [member for actor in self._touched for member in members.of(actor) if member in group]
+                for member in alone:
+                    del others[member]
+                parcels.setdefault(shared, []).extend(others)
+            for member in alone:
+                try:
+                    parcels.setdefault(self.of(member.who), []).append(member)
+                except Exception:
+                    logger.exception("a delta could not be made; its reader has to come back")
+                    failed.append(member)
+        return parcels, failed
+
+    def of(self, who: Who) -> bytes:
+        """The frame for one reader."""
+        keys, is_moved = self._keys(who)
+        own = b""
+        if is_moved or self._concerns_everybody or who.actor in self._touched:
+            own = encode_ops(room_view.personal_changes(self._room, who, self._since))
+        return self._framed(keys, own)
+
+    def _shared(self, who: Who) -> bytes | None:
+        """The frame for all of a role whom nothing concerns in person; None where everybody has to be looked at."""
+        if self._tells_apart or self._concerns_everybody:
+            return None
+        keys, is_moved = self._keys(who)
+        return None if is_moved else self._framed(keys, b"")
+
+    def _keys(self, who: Who) -> tuple[_Keys, bool]:
+        """What is in a reader's frame, and whether they have come to another audience."""
+        keys = []
+        for part in self._parts:
+            group = room_view.audience(self._room, part, who)
+            keys.append((part, group.name, group.since > self._since))
+        return tuple(keys), any(is_whole for *_, is_whole in keys)
+
+    def _framed(self, keys: _Keys, own: bytes) -> bytes:
+        frame = self._frames.get((keys, own))
+        if frame is None:
+            fragments = [self._fragment(part) for part in keys]
+            head = self._room.head
+            delta = delta_frame(self._since, head.offset, head.position.chain, [*fragments, own])
+            frame = self._frames[keys, own] = text_frame(delta)
+        return frame
+
+    def _fragment(self, key: tuple[str, str, bool]) -> bytes:
+        fragment = self._fragments.get(key)
+        if fragment is None:
+            part, name, is_whole = key
+            if is_whole:
+                ops = room_view.whole_part(self._room, part, name)
+            else:
+                ops = room_view.part_changes(self._room, part, name, self._since)
+            fragment = self._fragments[key] = encode_ops(ops)
+        return fragment
