@@ -128,6 +128,23 @@ def test_people_are_told_when_the_server_ends_and_wait_until_they_are_let_in_aga
         assert server.knock({"room": room["code"], "token": token}) == "welcome"
 
 
+def test_the_code_of_an_open_room_cannot_be_guessed_at_its_page(tmp_path: Path) -> None:
+    limits = "--WSLive.limits={'total_guess_rate': (0.001, 3)}"  # a proxy's network is nobody's
+    with JupyterServer(tmp_path / "user", PROXIED, limits) as server:
+        code = server.open_room("Open")["code"]
+        for guess in range(9):
+            assert server.ask(f"wslive/r/NONE{guess}")[0] == 403, "no room is open: nothing to be found, nothing counts"
+        server.let_in(code)
+        asked = [server.ask(f"wslive/r/{guess}{about}")[0] for guess in ("AA", "BB", "BB") for about in ("", "/about")]
+        assert asked == [403] * 6, "two different ones"
+        assert server.ask(f"wslive/r/{code}")[0] == 200
+        assert server.ask("wslive/r/CC")[0] == 403
+        answers = [server.ask(f"wslive/r/{guess}{about}") for guess in ("DD", code) for about in ("", "/about")]
+        assert [status for status, _, _ in answers] == [429] * 4, "right or wrong"
+        assert len({text.partition("again in")[0] for _, _, text in answers[::2]}) == 1
+        assert server.knock({"room": code}) == "too_fast"
+
+
 def test_a_forged_host_gets_nothing_with_or_without_a_login(server: JupyterServer) -> None:
     room = server.open_room()
     for path in ("wslive/", f"wslive/r/{room['code']}", "wslive/static/page.js", "wslive/api/server", "wslive/ws"):

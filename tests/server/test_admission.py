@@ -9,11 +9,12 @@ import pytest
 from tests.server.conftest import OpenHall
 from tests.server.faulty_log import FaultyLog
 from tests.server.hall import CHAT, UNHURRIED, Hall, Person, lines, open_poll
-from wslive.core.errors import RoomUnavailable
+from wslive.core.errors import InvalidToken, RoomUnavailable, TemporarilyUnavailable
 from wslive.core.roles import Role
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.access.tokens import Claims
 from wslive.wire.close_codes import CloseCode
+from wslive.wire.messages import Hello
 
 REF = "a-ref-that-nobody-guesses"
 
@@ -260,6 +261,26 @@ async def test_a_token_of_another_room_is_invalid_here_and_tells_nothing_about_r
     here = await refused(hall, token=ada.token)
     assert code_of(here) == INVALID
     assert await refused(hall, token=ada.token, room="ABCDEF") == here
+
+
+async def test_where_hosts_let_people_in_no_token_tells_into_which_rooms(hall: Hall):
+    ada = await hall.join("Ada")
+    assert ada.token
+    own, door = hall.code, hall.server.context.door
+    await hall.make_room("Open")
+    door.let_in = {hall.code}
+
+    async def knock(code: str, token: str) -> None:
+        hello = Hello(code, token=token)
+        await door.check_stranger(hello, None)
+        await door.admit(hello, None)
+
+    for token in (ada.token, *tampered(ada.token)):
+        for code in (hall.code, "ABCDEF"):
+            with pytest.raises(InvalidToken):
+                await knock(code, token)
+    with pytest.raises(TemporarilyUnavailable, match="let people in again"):
+        await door.check_stranger(Hello(own, token=ada.token), None)
 
 
 async def test_a_token_of_a_deleted_room_is_told_so(hall: Hall):

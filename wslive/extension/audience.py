@@ -96,10 +96,6 @@ class Audience:
         """Whether people are let into any room."""
         return bool(self._codes)
 
-    def lets_in(self, code: str) -> bool:
-        """Whether people are let into the room of a code."""
-        return clean_code(code) in self._codes
-
     def invitation(self, code: str) -> Invitation:
         """How people come into a room now."""
         code = clean_code(code)

@@ -5,7 +5,8 @@ Whoever asks is one of three:
     known       logged in to Jupyter; or one of this user's kernels, which shows the hosting token; or, at the
                 WebSocket, the holder of a ticket of ours
     let in      anybody, once a host has let people into a room: its page, the page's files and its WebSocket
-    a stranger  is told to ask the host, and nothing else; the same whether a room exists or not
+    a stranger  is told to ask the host, and nothing else; the same whether a room exists or not, and only for so many
+                different codes: once a room is open its code could be guessed
 
 Jupyter looks at the Host header itself. Its check of the Origin is made here for every handshake: Tornado skips it
 when Host equals Origin.
@@ -13,6 +14,7 @@ when Host equals Origin.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from typing import Any
@@ -21,13 +23,15 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import JupyterHandler
 from tornado.web import authenticated
 
-from wslive.core.errors import InvalidToken, NotAllowed, TemporarilyUnavailable
+from wslive.core.errors import InvalidToken, NotAllowed, Refused, RoomUnavailable, TemporarilyUnavailable
 from wslive.extension.mount import Mount, as_nobody
+from wslive.server.access.guesses import wait_s
 from wslive.server.access.tokens import check_hosting
 from wslive.server.access.turns import LONGEST_WAIT_S
 from wslive.server.http import api, pages
 from wslive.server.http.handshake import is_full, turn_away
 from wslive.server.http.socket import SocketHandler
+from wslive.wire.messages import Hello
 
 NOT_LET_IN = "Nobody is let in here at the moment. Ask the host of the room to let people in."
 _CLOSED_PAGE = """<!doctype html>
@@ -106,8 +110,27 @@ class _OfRoom(Guarded):
 
     @property
     def lets_strangers_in(self) -> bool:
-        audience, code = self.mount.audience, self.path_args[0] if self.path_args else ""
-        return audience is not None and (audience.lets_in(code) if code else audience.is_open)
+        return self.mount.audience is not None and self.mount.audience.is_open
+
+    async def prepare(self) -> None:  # type: ignore[override]
+        """Turn strangers away from rooms that are not open, as often as they may be wrong about one."""
+        await super().prepare()
+        code = self.path_args[0] if self.path_args else ""
+        if self._finished or self._is_known or not code:
+            return
+        loop = asyncio.get_running_loop()
+        asked_at_s = loop.time()
+        door, network = self.context.door, self.context.neighbours.of(self.request)
+        try:
+            door.check_code(code, network)
+        except Refused as refused:
+            if isinstance(refused, RoomUnavailable):
+                door.guessed_wrong(Hello(code), network)
+            await asyncio.sleep(wait_s(asked_at_s, loop.time()))
+            if isinstance(refused, RoomUnavailable):
+                self.turn_away()
+            else:
+                self.refuse(refused)
 
 
 class PageHandler(_OfRoom, pages.PageHandler):  # type: ignore[misc]

@@ -93,19 +93,32 @@ class Door:
         """Whether strangers may come into the room of a code, if there is one."""
         return self.let_in is None or clean_code(code) in self.let_in
 
-    def check_stranger(self, hello: Hello, network: Neighbourhood) -> None:
+    def check_code(self, code: str, network: Neighbourhood) -> None:
+        """Whether strangers of a network may come into the room of a code that they show.
+
+        Raises:
+            RoomUnavailable: No, or there is none; the caller tells `guessed_wrong`.
+            TooFast: Too many wrong codes came from there.
+        """
+        self._check_guess(code, network)
+        if not self.lets_in(code):
+            raise RoomUnavailable
+
+    async def check_stranger(self, hello: Hello, network: Neighbourhood) -> None:
         """Whether somebody of whom nothing is known but this hello may come into the room now.
 
         Raises:
-            RoomUnavailable: No.
+            RoomUnavailable: No; the caller tells `guessed_wrong`.
             TooFast: Too many wrong codes came from there.
+            InvalidToken: As for `admit`: a token is told about its own room alone, whichever rooms are open.
             TemporarilyUnavailable: Not now; whoever was in the room before comes back when the host lets people in.
         """
         if self.lets_in(hello.room):
             return
         if hello.token is None:
-            self._check_guess(hello.room, network)
-            raise RoomUnavailable
+            self.check_code(hello.room, network)
+            return
+        await self._recognise(hello, hello.token)
         raise TemporarilyUnavailable("The host has to let people in again.", retry_after_s=_LET_IN_RETRY_S)
 
     async def find(self, code: str, network: Neighbourhood, person: Person | None = None) -> LiveRoom:

@@ -218,7 +218,7 @@ class Connection:
             if self._audience_only and role is Role.HOST:
                 raise NotAllowed("This address is for the audience. Host the room at the server's own address.")
             if self._audience_only and self._ticket is None:
-                self._door.check_stranger(hello, self._network)
+                await self._door.check_stranger(hello, self._network)
             admission = await self._door.admit(hello, self._ticket, self._level, self._network, self._person)
         except Refused as refused:
             turn_away(refused)

@@ -228,7 +228,7 @@ class AboutHandler(Handler):
         hello = Hello(code, invitation=self.bearer())
         try:
             if self.is_stranger:
-                door.check_stranger(hello, network)
+                await door.check_stranger(hello, network)
             title = await door.title(hello, network, person)
         except RoomUnavailable:
             door.guessed_wrong(hello, network)
