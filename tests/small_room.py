@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from wslive.activities import activities
-from wslive.core import room_view
+from wslive.core import checkpoint, room_view
 from wslive.core.commands import Command
 from wslive.core.errors import Refused
 from wslive.core.events import Event
@@ -144,6 +144,14 @@ class SmallRoom:
         )
         small.sent = list(self.sent)
         return small
+
+    def unpacked(self) -> Room:
+        """The same room, from a checkpoint of it."""
+        return checkpoint.unpack(self.packed(), self.room.head, self.room.registry, self.keys)
+
+    def packed(self) -> bytes:
+        """A checkpoint of the room."""
+        return checkpoint.pack(self.room, [checkpoint.pack_activity(self.room, id) for id in self.room.activities])
 
 
 def plain(view: Any) -> Any:

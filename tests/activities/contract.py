@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.activities import guess
 from tests.small_room import ALL_HISTORY, HOST, LEDGER, VIEWER, SmallRoom, person, plain
 from wslive.activities import activities
-from wslive.core import room_view
+from wslive.core import checkpoint, room_view
 from wslive.core.activity import Activity, CommandSpec
 from wslive.core.commands import Command
 from wslive.core.errors import BadCommand, NotAllowed, Refused, UnknownCommand
@@ -167,6 +167,10 @@ class ActivityContract:
                 folded = small.folded()
                 for who in READERS:
                     assert folded.view(who) == small.view(who)
+                if checkpoint.can_be_packed(small.room):
+                    small.room = small.unpacked()
+                    for who in READERS:
+                        assert folded.view(who) == small.view(who)
                 for who, after, then in kept:
                     assert patch(copy.deepcopy(then), small.changes(who, after)) == small.view(who)
                     between = [view for other, later, view in kept if other == who and later > after]

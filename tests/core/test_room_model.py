@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.core.room_model import Model, ModelLine, ModelPoll
 from tests.small_room import HOST, LEDGER, VIEWER, SmallRoom, person
 from wslive.client.replica import Gap, Replica
+from wslive.core import checkpoint
 from wslive.core.errors import QuestionChanged, Refused, Removed, RoomHasEnded, SecretPollClosed
 from wslive.core.roles import Role, Who
 from wslive.core.room import ROOM
@@ -323,6 +324,11 @@ class RoomMachine(RuleBasedStateMachine):
         snapshot = decode_server(frame)
         assert isinstance(snapshot, Snapshot)
         self.replicas[who].snapshot(snapshot)
+
+    @precondition(lambda self: checkpoint.can_be_packed(self.small.room))
+    @rule()
+    def open_from_a_checkpoint(self) -> None:
+        self.small.room = self.small.unpacked()
 
     # ── what must always hold ─────────────────────────────────────────────────────────────────────────────────
 

@@ -127,6 +127,9 @@ class Activity(ABC, Generic[StateT]):
     """One kind of activity. Instances hold no state of any room."""
 
     kind: ClassVar[str]
+    state_type: ClassVar[type[msgspec.Struct] | None] = None
+    """What its state is, where a checkpoint may hold it (see `core.checkpoint`): a struct with all of it, and nothing
+    that nobody is to find out. Without it, rooms with such an activity are folded from their first event."""
     commands: ClassVar[Mapping[str, CommandSpec]]
     """By kind. The command `open` makes a new activity of this kind; its event is the opening event."""
     events_by_key: ClassVar[Mapping[tuple[str, int], EventSpec]]

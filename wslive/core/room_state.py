@@ -65,7 +65,8 @@ class Room:
         """Boxes that were closed and are still to be counted: by the very next event, see `core.writing`."""
         self.unread: set[BoxId] = set()
         """Boxes that hold something and have no key here."""
-        self._chains = bytearray()
+        self.chains = bytearray()
+        """The first eight bytes of the chain after each event: what `chain_at` tells."""
 
     def of_kind(self, kind: str) -> dict[int, Any]:
         """The states of one kind's activities, by id."""
@@ -80,12 +81,12 @@ class Room:
             return None
         if offset == 0:
             return CHAIN_START[:8].hex()
-        return self._chains[8 * (offset - 1) : 8 * offset].hex()
+        return self.chains[8 * (offset - 1) : 8 * offset].hex()
 
     def advance(self, event: Event) -> None:
         """Move the head to `event`."""
         self.head = Head(self.head.epoch, event.offset, event.chain)
-        self._chains += event.chain[:8]
+        self.chains += event.chain[:8]
 
     def person(self, actor: str) -> Person:
         """One participant.

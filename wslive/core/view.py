@@ -93,17 +93,13 @@ def _descend(view: View, path: Sequence[str]) -> View:
     return view
 
 
-class Keyed(Generic[ValueT]):
+class Keyed(msgspec.Struct, Generic[ValueT]):
     """A keyed collection in the order of each entry's last change, removed entries included.
 
     `touch` costs one dictionary move; `after(p)` costs as much as there are changes after p.
     """
 
-    __slots__ = ("_entries",)
-
-    def __init__(self) -> None:
-        """Start empty."""
-        self._entries: dict[str, tuple[int, ValueT | None]] = {}
+    _entries: dict[str, tuple[int, ValueT | None]] = {}  # msgspec gives each instance its own
 
     def touch(self, key: str, value: ValueT | None, offset: int) -> None:
         """Set an entry (None: removed) as of `offset`, which is never less than any before."""

@@ -6,7 +6,7 @@ from wslive.core.activity import Meta
 
 def a_poll(*, secret: bool = False) -> PollState:
     opened = PollOpened("Why $x$?", (Option("o1", "a"), Option("o2", "b")), 1, Results.AFTER_CLOSE, True, None, secret)
-    state = PollState(opened, Meta(4, 99, "host"))
+    state = PollState.of(opened, Meta(4, 99, "host"))
     state.current.put("p_1", Ballot(("o2",), 7), 5)
     return state
 

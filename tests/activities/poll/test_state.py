@@ -11,7 +11,7 @@ OPTIONS = (Option("o1", "a"), Option("o2", "b"), Option("o3", "c"))
 
 @pytest.fixture
 def round() -> Round:
-    return Round(OPTIONS)
+    return Round.of(OPTIONS)
 
 
 def test_a_ballot_counts_for_each_of_its_options_and_once_as_an_answer(round: Round) -> None:
@@ -37,7 +37,7 @@ def test_counts_that_are_kept_are_counts_that_are_counted(round: Round) -> None:
 
 
 def test_a_poll_knows_every_id_that_an_option_ever_had() -> None:
-    state = PollState(PollOpened("?", OPTIONS[:2], 1, Results.LIVE, True), Meta(3, 0, "host"))
+    state = PollState.of(PollOpened("?", OPTIONS[:2], 1, Results.LIVE, True), Meta(3, 0, "host"))
     state.word("?", OPTIONS[2:])
     assert state.options == OPTIONS[2:]
     assert state.option_ids == {"o1", "o2", "o3"}

@@ -17,7 +17,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 
@@ -113,20 +113,25 @@ class Line(msgspec.Struct, gc=False):
     erased: bool = False
 
 
-class ChatState:
+class ChatState(msgspec.Struct, kw_only=True):
     """One chat."""
 
-    def __init__(self, opened: ChatOpened, meta: Meta) -> None:
-        """Start without lines."""
-        self.mode = opened.mode
-        self.paused = False
-        self.lines: dict[int, Line] = {}
-        self.order: list[int] = []  # line ids as said, so ascending
-        self.by_actor: dict[str, list[int]] = {}
-        self.to_host: dict[str, list[int]] = {}
-        self.erased_at: dict[str, int] = {}  # of those in to_host
-        self.touched: Keyed[int] = Keyed()  # line ids in the order of their last change
-        self.opened_at = self.settings_at = self.mode_at = meta.offset
+    mode: Mode
+    opened_at: int
+    settings_at: int
+    mode_at: int
+    paused: bool = False
+    lines: dict[int, Line] = msgspec.field(default_factory=dict)
+    order: list[int] = msgspec.field(default_factory=list)  # line ids as said, so ascending
+    by_actor: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    to_host: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    erased_at: dict[str, int] = msgspec.field(default_factory=dict)  # of those in to_host
+    touched: Keyed[int] = msgspec.field(default_factory=Keyed)  # line ids in the order of their last change
+
+    @classmethod
+    def of(cls, opened: ChatOpened, meta: Meta) -> Self:
+        """One without lines."""
+        return cls(mode=opened.mode, opened_at=meta.offset, settings_at=meta.offset, mode_at=meta.offset)
 
     def touch(self, line: int, offset: int) -> None:
         """Note that a line's look may have changed."""
@@ -147,6 +152,7 @@ class Chat(Activity[ChatState]):
     """The chat activity."""
 
     kind = "chat"
+    state_type = ChatState
     commands: ClassVar[Mapping[str, CommandSpec]] = {
         "open": CommandSpec(OpenChat, HOSTS),
         "say": CommandSpec(Say, SPEAKERS),
@@ -168,7 +174,7 @@ class Chat(Activity[ChatState]):
 
     def initial(self, opened: ChatOpened, meta: Meta) -> ChatState:
         """A chat without lines."""
-        return ChatState(opened, meta)
+        return ChatState.of(opened, meta)
 
     def decide(self, state: ChatState, command: Any, context: Context) -> msgspec.Struct:
         """See the commands above."""

@@ -102,6 +102,7 @@ class Poll(Activity[PollState]):
     """The poll activity."""
 
     kind = "poll"
+    state_type = PollState
     commands: ClassVar[Mapping[str, CommandSpec]] = {
         "open": CommandSpec(OpenPoll, HOSTS),
         "cast_vote": CommandSpec(CastVote, PARTICIPANTS),
@@ -130,7 +131,7 @@ class Poll(Activity[PollState]):
 
     def initial(self, opened: PollOpened, meta: Meta) -> PollState:
         """An open poll without ballots."""
-        return PollState(opened, meta)
+        return PollState.of(opened, meta)
 
     def decide(self, state: PollState, command: Any, context: Context) -> msgspec.Struct:
         """See the commands above."""
@@ -184,7 +185,7 @@ class Poll(Activity[PollState]):
                 state.left_stage = False
                 _set_open(state, True, meta)
             case RoundStarted():
-                state.rounds.append(Round(state.options))
+                state.rounds.append(Round.of(state.options))
                 state.left_stage = False
                 state.tally_at = meta.offset
                 _set_open(state, True, meta)

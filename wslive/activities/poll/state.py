@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import msgspec
 
-from wslive.activities.poll.messages import Option, PollOpened
+from wslive.activities.poll.messages import Option, PollOpened, Results
 from wslive.core.activity import Meta
 from wslive.core.math import segments
 from wslive.core.view import Keyed
@@ -17,20 +19,21 @@ class Ballot(msgspec.Struct, frozen=True, gc=False):
     at_ms: int
 
 
-class Round:
+class Round(msgspec.Struct):
     """The ballots and the tally of one round; counts are kept, never recounted, so a vote costs the same always."""
 
-    __slots__ = ("answered", "ballots", "counts", "lost", "unread")
+    counts: dict[str, int]
+    answered: int = 0
+    ballots: Keyed[Ballot] = msgspec.field(default_factory=Keyed)
+    unread: set[str] = msgspec.field(default_factory=set)
+    """Pseudonyms whose ballots cannot be read, since the key of a secret poll is gone."""
+    lost: int = 0
+    """How many these were when the round was counted."""
 
-    def __init__(self, options: tuple[Option, ...]) -> None:
-        """Start with no ballots."""
-        self.ballots: Keyed[Ballot] = Keyed()
-        self.counts: dict[str, int] = {o.id: 0 for o in options}
-        self.answered = 0
-        self.unread: set[str] = set()
-        """Pseudonyms whose ballots cannot be read, since the key of a secret poll is gone."""
-        self.lost = 0
-        """How many these were when the round was counted."""
+    @classmethod
+    def of(cls, options: tuple[Option, ...]) -> Self:
+        """One without ballots."""
+        return cls({o.id: 0 for o in options})
 
     def put(self, actor: str, ballot: Ballot | None, offset: int) -> None:
         """Replace an actor's ballot; None takes it away."""
@@ -54,29 +57,53 @@ class Round:
         self.counts = dict(counts)
 
 
-class PollState:
+class PollState(msgspec.Struct, kw_only=True):
     """One poll. The `…_at` fields are offsets of the last change of a conflated part of the view."""
 
-    def __init__(self, opened: PollOpened, meta: Meta) -> None:
+    max_choices: int
+    results: Results
+    changeable: bool
+    key: str | None
+    secret: bool
+    opened_at_ms: int
+    opened_at: int
+    defined_at: int
+    status_at: int
+    tally_at: int
+    rounds: list[Round]
+    question: str = ""
+    options: tuple[Option, ...] = ()
+    offered_ids: frozenset[str] = frozenset()
+    option_ids: set[str] = msgspec.field(default_factory=set)
+    """Of all wordings, so that an id never means something else later."""
+    question_math: list[Any] | None = None
+    options_math: list[list[Any] | None] = msgspec.field(default_factory=list)
+    is_open: bool = True
+    left_stage: bool = False
+    edited: bool = False
+    discarded: bool = False
+    counted_at: int = 0
+    """When a round of a secret poll was last counted: then nobody has a ballot of their own any more."""
+    counted_round: int = 0
+
+    @classmethod
+    def of(cls, opened: PollOpened, meta: Meta) -> Self:
         """Open, in round 1."""
-        self.option_ids: set[str] = set()
-        """Of all wordings, so that an id never means something else later."""
-        self.word(opened.question, opened.options)
-        self.max_choices = opened.max_choices
-        self.results = opened.results
-        self.changeable = opened.changeable
-        self.key = opened.key
-        self.secret = opened.secret
-        self.opened_at_ms = meta.at_ms
-        self.is_open = True
-        self.left_stage = False
-        self.edited = False
-        self.discarded = False
-        self.rounds: list[Round] = [Round(opened.options)]
-        self.counted_at = 0
-        """When a round of a secret poll was last counted: then nobody has a ballot of their own any more."""
-        self.counted_round = 0
-        self.opened_at = self.defined_at = self.status_at = self.tally_at = meta.offset
+        state = cls(
+            max_choices=opened.max_choices,
+            results=opened.results,
+            changeable=opened.changeable,
+            key=opened.key,
+            secret=opened.secret,
+            opened_at_ms=meta.at_ms,
+            opened_at=meta.offset,
+            defined_at=meta.offset,
+            status_at=meta.offset,
+            tally_at=meta.offset,
+            rounds=[Round.of(opened.options)],
+        )
+        state.word(opened.question, opened.options)
+        return state
 
     def word(self, question: str, options: tuple[Option, ...]) -> None:
         """Take up a wording; its formulas are converted here, once, and not for every reader."""
