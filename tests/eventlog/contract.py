@@ -9,7 +9,7 @@ import pytest
 from tests.eventlog.events import a_batch, a_record, append_all, refs_of
 from wslive.core.errors import AppendConflict, NotAppended
 from wslive.core.events import CHAIN_START, Head, head_after
-from wslive.eventlog.base import CodeTaken, EventLog
+from wslive.eventlog.base import Checkpoint, CodeTaken, EventLog
 
 WRITERS = 16
 EVENTS_EACH = 12
@@ -312,6 +312,52 @@ class EventLogContract:
         assert await log.head("room-1") == Head("e2")
         await log.append("room-1", Head("e2"), a_batch(Head("e2"), "a"))
 
+    # ── checkpoints ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def test_a_checkpoint_is_kept_until_the_next_one_however_the_log_goes_on(self, log: EventLog) -> None:
+        start = await _two_rooms(log)
+        assert await log.kept("room-1") is None
+        head = await log.append("room-1", start, a_batch(start, "a", "b"))
+        first = Checkpoint(head, b"rules", b"state")
+        await log.keep("room-1", first)
+        assert await log.kept("room-1") == first
+        head = await log.append("room-1", head, a_batch(head, "c"))
+        assert await log.kept("room-1") == first
+        second = Checkpoint(head, b"other rules", b"another state" * 100_000)
+        await log.keep("room-1", second)
+        assert await log.kept("room-1") == second
+        assert await log.kept("room-2") is None
+
+    async def test_a_checkpoint_of_another_end_than_the_logs_is_not_kept(self, log: EventLog) -> None:
+        start = await _two_rooms(log)
+        head = await log.append("room-1", start, a_batch(start, "a"))
+        end = await log.append("room-1", head, a_batch(head, "b"))
+        for other in (start, head, msgspec.structs.replace(end, epoch="e2"), msgspec.structs.replace(end, offset=3)):
+            with pytest.raises(NotAppended):
+                await log.keep("room-1", Checkpoint(other, b"rules", b"state"))
+        with pytest.raises(NotAppended):
+            await log.keep("nowhere", Checkpoint(end, b"rules", b"state"))
+        assert await log.kept("room-1") is None
+        assert await log.kept("nowhere") is None
+
+    async def test_a_checkpoint_goes_with_a_body_that_is_erased_and_no_other_rooms(self, log: EventLog) -> None:
+        start = await _two_rooms(log)
+        ends = [await log.append(room, start, a_batch(start, "a", "b")) for room in ("room-1", "room-2")]
+        for room, end in zip(("room-1", "room-2"), ends, strict=True):
+            await log.keep(room, Checkpoint(end, b"rules", b"state"))
+        await log.append("room-1", ends[0], a_batch(ends[0], "c"), [1])
+        assert await log.kept("room-1") is None
+        assert await log.kept("room-2") is not None
+
+    async def test_a_checkpoint_goes_with_its_room(self, log: EventLog) -> None:
+        start = await _two_rooms(log)
+        end = await log.append("room-1", start, a_batch(start, "a"))
+        await log.keep("room-1", Checkpoint(end, b"rules", b"state"))
+        await log.delete("room-1")
+        await log.create(a_record("room-1", "AAAAAA"))
+        await log.append("room-1", start, a_batch(start, "a"))
+        assert await log.kept("room-1") is None
+
     async def test_deleting_a_room_that_is_not_there_is_no_error(self, log: EventLog) -> None:
         await log.delete("nowhere")
         assert await log.rooms() == []
@@ -319,6 +365,13 @@ class EventLogContract:
     async def test_closing_twice_is_no_error(self, log: EventLog) -> None:
         await log.close()
         await log.close()
+
+
+async def _two_rooms(log: EventLog) -> Head:
+    """The head at which both of them begin."""
+    await log.create(a_record("room-1", "AAAAAA"))
+    await log.create(a_record("room-2", "BBBBBB"))
+    return await log.head("room-1")
 
 
 def _refs(writer: int) -> list[str]:

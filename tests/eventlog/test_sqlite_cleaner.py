@@ -16,6 +16,7 @@ import pytest
 from tests.eventlog.events import a_batch, a_record
 from tests.eventlog.test_sqlite_reads import spoil
 from wslive.core.events import Head
+from wslive.eventlog.base import Checkpoint
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.eventlog.sqlite_cleaner import Cleaner
 
@@ -127,3 +128,22 @@ async def test_a_damaged_store_is_not_put_in_order(tmp_path: Path, caplog: pytes
     assert caplog.text.count("the store is damaged") == 1  # it is not looked for again with every batch
     with closing(sqlite3.connect(tmp_path / "3.db")) as db:
         assert "missing from index" in str(db.execute("PRAGMA integrity_check").fetchall())
+
+
+async def test_of_a_checkpoint_nothing_is_left_once_something_in_its_room_was_erased(tmp_path: Path) -> None:
+    log = await SqliteLog.open(tmp_path / "wslive.db")
+    heads, _ = await written(log)
+    texts = {room: [f"<begin {room}>", f"<end {room}>"] for room in ROOMS}
+    for room, (begin, end) in texts.items():
+        await log.keep(room, Checkpoint(heads[room], b"rules", f"{begin}{'.' * 50_000}{end}".encode()))
+    head, (begin, end) = heads["room-1"], texts["room-1"]
+    for size in (20_000, 70_000, 3_000):  # each of them in the place of the one before
+        head = await log.append("room-1", head, a_batch(head, f"later-{size}"))
+        await log.keep("room-1", Checkpoint(head, b"rules", f"{begin}{'.' * size}{end}".encode()))
+    everything = [text for both in texts.values() for text in both]
+    assert left(tmp_path, everything) == everything
+    await log.append("room-1", head, a_batch(head, "erasing"), [1])
+    assert left(tmp_path, everything) == [*texts["room-2"], *texts["room-3"]]
+    await log.delete("room-2")
+    await log.close()
+    assert left(tmp_path, everything) == texts["room-3"]

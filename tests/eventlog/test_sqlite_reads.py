@@ -8,8 +8,9 @@ import pytest
 
 from tests.eventlog.events import a_batch, a_record
 from wslive.core.errors import StoreCorrupt
+from wslive.eventlog.base import Checkpoint
 from wslive.eventlog.sqlite import SqliteLog
-from wslive.eventlog.sqlite_reads import check_end, events_of
+from wslive.eventlog.sqlite_reads import check_end, checkpoint_of, events_of
 
 EVENTS = 200
 
@@ -83,3 +84,48 @@ async def test_a_text_that_is_none_any_more_is_damage_and_no_traceback(store: Pa
 
 def replace(store: Path, before: bytes, after: bytes) -> None:
     store.write_bytes(store.read_bytes().replace(before, after))
+
+
+# ── checkpoints ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+async def kept(store: Path) -> Path:
+    """The store with a checkpoint of its room."""
+    log = await SqliteLog.open(store)
+    await log.keep("room-1", Checkpoint(await log.head("room-1"), b"rules", b"state"))
+    assert await log.kept("room-1") is not None
+    await log.close()
+    return store
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE checkpoints SET body = x'00'",
+        "UPDATE checkpoints SET rules = x'00'",
+        "UPDATE checkpoints SET hash = x'00'",
+        "UPDATE checkpoints SET offset = 7",
+        "UPDATE checkpoints SET chain = x'00'",
+        "UPDATE checkpoints SET room = 'room-2'",
+        "UPDATE checkpoints SET offset = 7, chain = (SELECT chain FROM events WHERE offset = 7)",
+        "UPDATE rooms SET epoch = 'e2'",
+        "DELETE FROM events WHERE offset = 200",
+        "UPDATE events SET chain = x'00' WHERE offset = 200",
+        "UPDATE events SET body = x'00' WHERE offset = 3",
+    ],
+)
+async def test_a_checkpoint_that_was_altered_or_whose_log_was_is_none(kept: Path, change: str):
+    with closing(sqlite3.connect(kept, isolation_level=None)) as db:
+        assert db.execute(change).rowcount == 1
+    log = await SqliteLog.open(kept)
+    assert await log.kept("room-1") is None
+    assert await log.kept("room-2") is None
+    await log.close()
+
+
+async def test_that_a_checkpoint_is_damaged_is_told(kept: Path, caplog: pytest.LogCaptureFixture):
+    with closing(sqlite3.connect(kept, isolation_level=None)) as db:
+        db.execute("UPDATE checkpoints SET body = x'00'")
+        assert checkpoint_of(db, "room-1") is None
+    assert "the checkpoint of room room-1 is damaged" in caplog.text

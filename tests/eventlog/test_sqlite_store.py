@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.eventlog.events import a_batch, a_record
 from wslive.core.errors import StoreCorrupt, StoreInUse, StoreOnNetwork, StoreTooNew, StoreUnwritable
 from wslive.eventlog import sqlite_store
-from wslive.eventlog.sqlite_store import SCHEMA_VERSION, Store, filesystem_of, is_network
+from wslive.eventlog.base import Checkpoint
+from wslive.eventlog.sqlite import SqliteLog
+from wslive.eventlog.sqlite_store import SCHEMA, SCHEMA_VERSION, Store, filesystem_of, is_network
 
 MOUNTS = """\
 sysfs /sys sysfs rw,nosuid 0 0
@@ -203,6 +206,22 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
     make(path)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone() == (SCHEMA_VERSION,)
+
+
+async def test_a_store_from_before_there_were_checkpoints_gets_a_place_for_them(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(SCHEMA)
+    log = await SqliteLog.open(path)
+    await log.create(a_record())
+    start = await log.head("room-1")
+    end = await log.append("room-1", start, a_batch(start, "a"))
+    await log.keep("room-1", Checkpoint(end, b"rules", b"state"))
+    await log.close()
+    again = await SqliteLog.open(path)
+    assert await again.kept("room-1") == Checkpoint(end, b"rules", b"state")
+    await again.append("room-1", end, a_batch(end, "b"), [1])
+    assert await again.kept("room-1") is None
+    await again.close()
 
 
 def test_a_store_of_a_newer_version_is_left_as_it_is(path: Path) -> None:

@@ -29,6 +29,7 @@ from wslive.core.secrecy import BoxId, BoxKey
 from wslive.server.access.tokens import Signer, signer
 from wslive.server.admission import Door
 from wslive.server.connection import Connection
+from wslive.server.rooms import folding
 from wslive.server.rooms.box_keys import BoxKeys
 from wslive.server.rooms.node import NewRoom, Node
 from wslive.server.settings import ServerSettings
@@ -99,6 +100,7 @@ class Lecture:
         keys: The keys of its secret polls; with `secret` all polls that can be are.
         room: The room.
         readers: Everybody, the host's two programs and the viewer included.
+        checkpoint_events: How often the server keeps the room's state.
         trouble_s: For how long things happen and go wrong.
         happened: What went wrong when, for whoever looks into a seed.
         complaints: What was logged as an error; nothing may be.
@@ -120,6 +122,7 @@ class Lecture:
             slice_size=self.rng.choice([1, 2, 100]),
             room_idle_s=self.rng.choice([0.5, 600.0]),
         )
+        self.checkpoint_events = random.Random(f"{seed}/checkpoints").choice([1, 5, 30, 10_000])
         self.readers: list[Reader] = []
         self.happened: list[str] = []
         self.complaints: list[str] = []
@@ -133,6 +136,7 @@ class Lecture:
             self._listening(),
             self.disk,
             patch.object(link, "open_socket", self._open_socket),
+            patch.multiple(folding, CHECKPOINT_EVENTS=self.checkpoint_events, CHECKPOINT_EVENTS_AT_END=1),
             # A set of members is else in the order of their addresses in memory, another in every run.
             patch.object(Member, "__hash__", lambda member: zlib.crc32(member.who.actor.encode())),
         ):

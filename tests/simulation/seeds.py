@@ -45,6 +45,7 @@ def report(seed: int) -> list[str]:
 def main(first: int, last: int) -> None:
     """Run seeds, and print what fails and what was done."""
     done = {"seeds": 0, "events": 0, "acks": 0, "troubles": 0, "erased": 0, "on_sqlite": 0, "secret_boxes": 0}
+    done["checkpoints"] = 0
     for seed in range(first, last + 1):
         lecture, problems = simulate(seed, secret=seed % 4 == 0)
         done["seeds"] += 1
@@ -54,6 +55,7 @@ def main(first: int, last: int) -> None:
         done["erased"] += sum(not event.body for event in lecture.events)
         done["on_sqlite"] += lecture.disk.is_sqlite
         done["secret_boxes"] += len(lecture.keys.ever)
+        done["checkpoints"] += lecture.log.calls["keep"]
         if problems:
             failed = {"seed": seed, "problems": [p[:600] for p in problems[:3]], "happened": lecture.happened}
             print(json.dumps(failed), flush=True)  # noqa: T201

@@ -20,7 +20,7 @@ from wslive.client.requests import Requests
 from wslive.core import writing
 from wslive.core.view import Keyed
 from wslive.eventlog.memory import MemoryLog
-from wslive.server.rooms import room_task
+from wslive.server.rooms import folding, room_task
 from wslive.server.rooms.seen_refs import SeenRefs
 from wslive.server.rooms.told import ToldAnswers
 from wslive.server.views.fanout import Fanout
@@ -115,6 +115,15 @@ def lines_stay_until_the_room_is_folded_again(original: Any) -> Callable[..., An
     return erased
 
 
+def a_checkpoint_lacks_where_names_stand(original: Any) -> Callable[..., Any]:
+    def unpack(*args: Any) -> Any:
+        room = original(*args)
+        room.named_at = {}
+        return room
+
+    return unpack
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "mutant"),
     [
@@ -125,6 +134,7 @@ def lines_stay_until_the_room_is_folded_again(original: Any) -> Callable[..., An
         (Keyed, "after", removals_are_forgotten),
         (MemoryLog, "find", no_ref_is_known),
         (SeenRefs, "those_of", no_ref_was_seen),
+        (folding, "unpack", a_checkpoint_lacks_where_names_stand),
         (ToldAnswers, "get", refusals_are_forgotten),
         (writing, "texts_of", a_text_is_left),
         (Chat, "person_erased", lines_stay_until_the_room_is_folded_again),

@@ -8,6 +8,8 @@ One log holds many rooms. Per room, events are numbered from 1 without gaps, and
   (certain: nothing stored, e.g. the disk is full), or as `InDoubt` (unknown: read the head before going on).
 - (room, actor, ref) is unique for ever. A batch that repeats one is a `NotAppended`: callers ask `find` first.
 - Appends to one room by several writers at once are safe: exactly one of those that expected the same head wins.
+- A checkpoint (`keep`, `kept`) is of this log at its offset or is not returned. It is no part of the log: one that is
+  lost costs time.
 - A cancelled caller changes nothing about the batch: it is stored whole or not at all.
 - Any call may end in another `LogError` where the store itself is out of reach or contradicts itself. Then it keeps
   trying: the next call may succeed.
@@ -16,11 +18,14 @@ One log holds many rooms. Per room, events are numbered from 1 without gaps, and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Protocol
 
 import msgspec
 
 from wslive.core.events import Event, Head, follows
+
+GONE_ON = "The log has another end than the checkpoint."
 
 
 class RoomRecord(msgspec.Struct, frozen=True):
@@ -41,6 +46,24 @@ class RoomRecord(msgspec.Struct, frozen=True):
     host_key_hash: bytes
     created_at_ms: int
     ended_at_ms: int | None = None
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    """The state of a room, kept beside its log so that opening it folds only what came since.
+
+    Attributes:
+        head: The end that the log had.
+        rules: By which rules it was folded; by others it may have come to something else.
+        body: The state.
+    """
+
+    head: Head
+    rules: bytes
+    body: bytes
+
+    def hash(self, room: str) -> bytes:
+        """SHA-256 over all of it and the room it is of."""
+        return sha256(msgspec.msgpack.encode((room, self.head, self.rules)) + self.body).digest()
 
 
 class CodeTaken(Exception):
@@ -114,6 +137,20 @@ class EventLog(Protocol):
 
     async def find(self, room: str, refs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The offsets of those (actor, ref) pairs that are in the log."""
+        ...
+
+    async def keep(self, room: str, checkpoint: Checkpoint) -> None:
+        """Keep a checkpoint in place of the one before.
+
+        Where a body is erased, or the room deleted, its checkpoint is erased in the same step.
+
+        Raises:
+            NotAppended: The log has another end by now, or nothing can be stored.
+        """
+        ...
+
+    async def kept(self, room: str) -> Checkpoint | None:
+        """The checkpoint of a room; None where there is none, or it is damaged, or not one of this log."""
         ...
 
     async def probe(self) -> None:

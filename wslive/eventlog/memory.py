@@ -13,7 +13,7 @@ import msgspec
 
 from wslive.core.errors import AppendConflict, NotAppended
 from wslive.core.events import CHAIN_START, Event, Head, head_after
-from wslive.eventlog.base import CodeTaken, RoomRecord, check_batch
+from wslive.eventlog.base import GONE_ON, Checkpoint, CodeTaken, RoomRecord, check_batch
 
 
 class _Log:
@@ -23,6 +23,7 @@ class _Log:
         self.record = record
         self.events: list[Event] = []
         self.refs: dict[tuple[str, str], int] = {}
+        self.checkpoint: Checkpoint | None = None
 
     @property
     def head(self) -> Head:
@@ -95,6 +96,8 @@ class MemoryLog:
                 raise NotAppended("A ref of the batch is in the log already; ask `find` first.")
             log.events += events
             log.refs |= refs
+            if erase:
+                log.checkpoint = None
             for offset in erase:
                 log.events[offset - 1] = msgspec.structs.replace(log.events[offset - 1], body=b"")
             return head_after(expected, events[-1]) if events else expected
@@ -110,6 +113,20 @@ class MemoryLog:
         with self._lock:
             log = self._logs.get(room)
             return {} if log is None else {ref: log.refs[ref] for ref in refs if ref in log.refs}
+
+    async def keep(self, room: str, checkpoint: Checkpoint) -> None:
+        """See `EventLog`."""
+        with self._lock:
+            log = self._logs.get(room)
+            if log is None or log.head != checkpoint.head:
+                raise NotAppended(GONE_ON)
+            log.checkpoint = checkpoint
+
+    async def kept(self, room: str) -> Checkpoint | None:
+        """See `EventLog`."""
+        with self._lock:
+            log = self._logs.get(room)
+            return None if log is None else log.checkpoint
 
     async def probe(self) -> None:
         """Memory takes what it is given."""

@@ -33,9 +33,9 @@ import msgspec
 
 from wslive.core.errors import AppendConflict, InDoubt, LogError, NotAppended, StoreUnwritable
 from wslive.core.events import CHAIN_START, Event, Head, head_after
-from wslive.eventlog.base import CodeTaken, RoomRecord, check_batch
+from wslive.eventlog.base import GONE_ON, Checkpoint, CodeTaken, RoomRecord, check_batch
 from wslive.eventlog.sqlite_cleaner import Cleaner, empty_wal
-from wslive.eventlog.sqlite_reads import EVENT, check_end, events_of
+from wslive.eventlog.sqlite_reads import EVENT, check_end, checkpoint_of, events_of
 from wslive.eventlog.sqlite_store import Store
 from wslive.eventlog.sqlite_threads import Outcome, ResultT, Work, Worker
 
@@ -190,6 +190,26 @@ class SqliteLog:
             return {(actor, ref): offset for actor, ref, offset in rows}
 
         return await self._read(work)
+
+    async def keep(self, room: str, checkpoint: Checkpoint) -> None:
+        """See `EventLog`."""
+        head, row = checkpoint.head, (checkpoint.rules, checkpoint.body, checkpoint.hash(room))
+
+        def work(db: sqlite3.Connection) -> None:
+            try:
+                is_end = _head(db, room) == head
+            except KeyError:
+                is_end = False
+            if not is_end:
+                raise NotAppended(GONE_ON)
+            values = (room, head.epoch, head.offset, head.chain, *row)
+            db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+        await self._writer.run(work)
+
+    async def kept(self, room: str) -> Checkpoint | None:
+        """See `EventLog`."""
+        return await self._read(lambda db: checkpoint_of(db, room))
 
     async def probe(self) -> None:
         """See `EventLog`."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Sequence
 from hashlib import sha256
 
 from wslive.core.errors import StoreCorrupt
-from wslive.core.events import CHAIN_START, Event, chain_after
+from wslive.core.events import CHAIN_START, Event, Head, chain_after
+from wslive.eventlog.base import Checkpoint
+
+logger = logging.getLogger("wslive.eventlog")
 
 EVENT = ", ".join(Event.__struct_fields__)
 """The columns of an event, in its own order."""
@@ -39,6 +43,23 @@ def check_end(db: sqlite3.Connection, room: str, end: int) -> None:
     (count,) = db.execute(query, (room,)).fetchone()
     if count > end:
         raise _damaged(room, end + 1)
+
+
+def checkpoint_of(db: sqlite3.Connection, room: str) -> Checkpoint | None:
+    """The checkpoint of a room, if it is whole and the log leads through its head."""
+    found = db.execute(
+        "SELECT kept.epoch, kept.offset, kept.chain, rules, kept.body, hash FROM checkpoints AS kept "
+        "JOIN rooms USING (room, epoch) JOIN events USING (room, offset, chain) WHERE room = ?",
+        (room,),
+    ).fetchone()
+    if found is None:
+        return None
+    epoch, offset, chain, rules, body, hash = found
+    checkpoint = Checkpoint(Head(epoch, offset, chain), rules, body)
+    if checkpoint.hash(room) != hash:
+        logger.warning("the checkpoint of room %s is damaged; all of its log is read", room)
+        return None
+    return checkpoint
 
 
 def _damaged(room: str, offset: int) -> StoreCorrupt:

@@ -58,6 +58,29 @@ CREATE TABLE events (
 ) WITHOUT ROWID;
 """
 
+CHECKPOINTS = """
+CREATE TABLE checkpoints (
+    room TEXT PRIMARY KEY,
+    epoch TEXT NOT NULL,
+    offset INTEGER NOT NULL,
+    chain BLOB NOT NULL,
+    rules BLOB NOT NULL,
+    body BLOB NOT NULL,
+    hash BLOB NOT NULL
+);
+CREATE TRIGGER an_event_was_changed AFTER UPDATE ON events BEGIN
+    DELETE FROM checkpoints WHERE room = OLD.room;
+END;
+CREATE TRIGGER a_room_was_deleted AFTER DELETE ON rooms BEGIN
+    DELETE FROM checkpoints WHERE room = OLD.room;
+END;
+"""
+"""Stores of the first versions have none of this, and get it when they are opened.
+
+Triggers, so that whoever changes an event or deletes a room takes away what was made of it, in the same transaction:
+also a wslive that knows of no checkpoints, and somebody with a shell.
+"""
+
 WAL_PAGES = 4000
 """After so many pages (16 MB) the write-ahead log is emptied into the store."""
 
@@ -162,7 +185,9 @@ class Store:
                 if mode != "wal":
                     raise _on_network(self.path, "this one", "no shared memory")
                 if not tables:
-                    db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+                    db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {CHECKPOINTS} COMMIT;")
+                elif "checkpoints" not in tables:
+                    db.executescript(f"BEGIN IMMEDIATE; {CHECKPOINTS} COMMIT;")
         except (sqlite3.Error, UnicodeDecodeError) as error:
             raise self.error(error) from None
 

@@ -33,7 +33,7 @@ from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.server.meter import Meter, Outcomes
-from wslive.server.rooms import pace, room_task
+from wslive.server.rooms import folding, pace, room_task
 from wslive.server.rooms.room_task import RoomTask
 
 HOST = Who(HOST_ACTOR, Role.HOST)
@@ -524,7 +524,7 @@ async def test_a_long_log_is_folded_in_parts(task: RoomTask, log: FaultyLog, ope
     for i in range(20):
         await task.ask(ADA, vote(f"r{i}", f"o{1 + i % 2}"))
     await task.close()
-    monkeypatch.setattr(room_task, "_READ_EVENTS", 6)
+    monkeypatch.setattr(folding, "_READ_EVENTS", 6)
     before = log.calls["read"]
     again = await open_task(log)
     assert await again.look(tally) == {"o1": 0, "o2": 1}

@@ -27,6 +27,7 @@ from wslive.eventlog.base import CodeTaken, EventLog, RoomRecord
 from wslive.server.access.tokens import RateLimits, clean_code, key_hash, new_code, new_host_key
 from wslive.server.meter import SILENT
 from wslive.server.rooms.box_keys import BoxKeys, box_keys
+from wslive.server.rooms.folding import fingerprint
 from wslive.server.rooms.room_task import RETRY_AFTER_S, RoomTask
 from wslive.server.settings import ServerSettings
 from wslive.server.views.fanout import Fanout
@@ -82,6 +83,7 @@ class Node:
         self.settings = settings
         self.box_keys = box_keys(settings)
         self.meter = SILENT
+        fingerprint(frozenset(activities().values()))  # now: code on the disk may be another by the time a room opens
         self.live: dict[str, LiveRoom] = {}
         """By join code."""
         self.on_change: Callable[[], None] = lambda: None

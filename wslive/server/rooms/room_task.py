@@ -14,7 +14,8 @@ disk is fast. Between 2 and 3 the state runs ahead of the log; nobody may see it
 a resume, a tick) waits for 5: `read` and `look` are the only ways to the state, and both use it before the writer goes
 on.
 
-If an append fails, the state is dropped and folded again from the log. A conflict (another node was faster) decides
+If an append fails, the state is dropped and folded again from the log (see `folding`, which also keeps a checkpoint of
+the state now and then). A conflict (another node was faster) decides
 the batch again. After any other failure the log says what is in it: whoever's command is there gets its ack, everybody
 else is told to come back. While the log cannot be read nobody can know, so nobody in that batch is told anything; all
 others are told to come back, and the room tries again until it can.
@@ -29,15 +30,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from wslive.core.commands import Command
-from wslive.core.errors import AppendConflict, LogError, Refused, StoreCorrupt, TemporarilyUnavailable
+from wslive.core.errors import AppendConflict, LogError, Refused, TemporarilyUnavailable
 from wslive.core.roles import Who
-from wslive.core.room import Registry, Room, apply
+from wslive.core.room import Registry, Room
 from wslive.core.room_messages import SERVER_COMMANDS
 from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.server.meter import SILENT
 from wslive.server.rooms.batch import Broken, Filed, Pending, Reply, decide
 from wslive.server.rooms.batch import filed as filed_by
 from wslive.server.rooms.box_keys import BoxKeys, RoomKeys
+from wslive.server.rooms.folding import Folding
 from wslive.server.rooms.pace import Pace
 from wslive.server.rooms.seen_refs import SeenRefs
 from wslive.server.rooms.told import Key, Outcome, ToldAnswers
@@ -55,7 +57,6 @@ MAX_QUEUED = 50_000
 RETRY_AFTER_S = 1.0
 """When to come back, and how often a log out of reach is tried."""
 
-_READ_EVENTS = 2000
 _MISTAKE = "The server made a mistake with this and did not store it; its log says more."
 
 Reader = Callable[[Room], None]
@@ -83,9 +84,9 @@ class RoomTask:
         self.on_commit: Reader = lambda room: None
         self.meter = SILENT
         self._log = log
-        self._registry = registry
         self._retry_after_s = retry_after_s
         self._keys = RoomKeys(record.room, box_keys or BoxKeys(None))
+        self._folding = Folding(record, log, registry, self._keys.by_box)
         self._room = Room(record.epoch, registry)
         self._told = ToldAnswers()
         self._seen = SeenRefs()
@@ -104,7 +105,7 @@ class RoomTask:
             LogError: The log cannot be read.
         """
         await self._keys.load()
-        self._room = await self._fold()
+        self._room, self._seen = await self._folding.fold()
         await self._keys.tend(self._room)
         self._task = asyncio.create_task(self._run(), name=f"room {self.record.room}")
         self._task.add_done_callback(self._ended)
@@ -197,8 +198,11 @@ class RoomTask:
 
     async def _run(self) -> None:
         while True:
+            if self._folding.is_due(self._room):
+                await self._folding.keep(self._room)
             if not self._queue:
                 if self._closing.is_set():
+                    await self._folding.close(self._room)
                     return
                 self._wake.clear()
                 await self._wake.wait()
@@ -212,6 +216,7 @@ class RoomTask:
             try:
                 await self._process(batch)
             except _Closed:
+                await self._folding.stop()
                 return
             self._is_quiet = True
             readers, self._readers = self._readers, []
@@ -237,6 +242,8 @@ class RoomTask:
                     asked_s = time.perf_counter()
                     await self._log.append(self.record.room, head, events, erased)
                     self._seen.add(events)
+                    if erased:
+                        self._folding.erased()
                     self.meter.appended(len(events), time.perf_counter() - asked_s)
             except AppendConflict as conflict:
                 self.meter.failed(conflict)
@@ -291,7 +298,7 @@ class RoomTask:
         """
         while True:
             try:
-                self._room = await self._fold()
+                self._room, self._seen = await self._folding.fold()
                 return
             except Exception as error:
                 self._complain("the log cannot be read", error)
@@ -323,23 +330,6 @@ class RoomTask:
                 self._readers.append((reader, None))
             else:
                 refuse(self._come_back())
-
-    async def _fold(self) -> Room:
-        self._seen = SeenRefs()
-        room = Room(self.record.epoch, self._registry, self._keys.by_box)
-        while True:
-            events = await self._log.read(self.record.room, room.head.offset, _READ_EVENTS)
-            try:
-                for event in events:
-                    apply(room, event)
-                self._seen.add(events)
-            except LogError:
-                raise
-            except Exception as error:
-                raise StoreCorrupt(f"event {room.head.offset + 1} cannot be understood: {error!r}") from error
-            if len(events) < _READ_EVENTS:
-                return room
-            await asyncio.sleep(0)  # a long log must not stop the other rooms
 
     def _tell(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
         """Give an answer, and remember it where it is final and the log does not, or will not once a box is counted."""

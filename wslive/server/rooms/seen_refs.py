@@ -28,8 +28,13 @@ GROWTH = 8
 class SeenRefs:
     """A set of (actor, ref) pairs that knows for certain what is not in it."""
 
-    def __init__(self) -> None:
-        """Start with none."""
+    def __init__(self, *, is_complete: bool = True) -> None:
+        """Start with none.
+
+        Args:
+            is_complete: Whether all that are in the log are taken in; until then any may be in it.
+        """
+        self.is_complete = is_complete
         self._layers: list[tuple[bytearray, int]] = []
         """Bits, and the mask of their numbers; the newest first."""
         self._layer_refs = FIRST_REFS
@@ -55,6 +60,8 @@ class SeenRefs:
 
     def those_of(self, keys: Iterable[Key]) -> list[Key]:
         """Those (actor, ref) pairs that may have been taken in; all others were certainly not."""
+        if not self.is_complete:
+            return list(keys)
         found = []
         for key in keys:
             hashed = hash(key)
