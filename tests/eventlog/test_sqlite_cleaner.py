@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections import defaultdict
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -88,22 +89,28 @@ async def test_a_server_that_was_killed_after_erasing_cleans_at_its_next_start(t
     await again.close()
 
 
-async def test_while_somebody_reads_the_files_are_cleaned_as_soon_as_they_have_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def watch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set when a cleaning has left nothing of a text in a folder; tries follow each other at once."""
     cleaned = threading.Event()
     clean = Cleaner.clean
 
     def tell(self: Cleaner, db: sqlite3.Connection) -> None:
         clean(self, db)
-        if not left(tmp_path, ["nobody may read this"]):
+        if not left(folder, ["nobody may read this"]):
             cleaned.set()
 
     monkeypatch.setattr("wslive.eventlog.sqlite_cleaner.AGAIN_S", 0.01)
+    monkeypatch.setattr(Cleaner, "clean", tell)
+    return cleaned
+
+
+async def test_while_somebody_reads_the_files_are_cleaned_as_soon_as_they_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log = await SqliteLog.open(tmp_path / "wslive.db")
     await log.create(a_record())
     head = await log.append("room-1", Head("e1"), a_batch(Head("e1"), "a", body=b"nobody may read this"))
-    monkeypatch.setattr(Cleaner, "clean", tell)
+    cleaned = watch(tmp_path, monkeypatch)
     with closing(sqlite3.connect(tmp_path / "wslive.db", isolation_level=None)) as reading:
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM events").fetchone()
@@ -111,6 +118,51 @@ async def test_while_somebody_reads_the_files_are_cleaned_as_soon_as_they_have_e
         assert not cleaned.is_set()
     assert await asyncio.to_thread(cleaned.wait, 60)  # nobody appends anything
     await log.close()
+
+
+async def test_what_a_start_cannot_clean_is_cleaned_soon_though_nobody_appends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = await KilledLog.open(tmp_path / "wslive.db")
+    await killed.create(a_record())
+    head = await killed.append("room-1", Head("e1"), a_batch(Head("e1"), "a", body=b"nobody may read this"))
+    await killed.append("room-1", head, a_batch(head, "b"), [1])
+    await killed.close()
+    folder = tmp_path / "killed"
+    cleaned = watch(folder, monkeypatch)
+    with closing(sqlite3.connect(folder / "wslive.db", isolation_level=None)) as reading:
+        reading.execute("BEGIN")
+        reading.execute("SELECT count(*) FROM events").fetchone()
+        log = await SqliteLog.open(folder / "wslive.db")
+        assert not cleaned.is_set()
+    assert await asyncio.to_thread(cleaned.wait, 60)
+    await log.close()
+
+
+@pytest.mark.parametrize("theirs", ["BEGIN", "BEGIN IMMEDIATE"])
+def test_whoever_is_in_the_way_is_not_waited_for_with_each_commit(
+    theirs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wslive.eventlog.sqlite_cleaner.AGAIN_S", 3600.0)
+    connect = partial(sqlite3.connect, tmp_path / "wslive.db", isolation_level=None)
+    said: list[str] = []
+    with closing(connect()) as db, closing(connect()) as other:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value)")
+        cleaner = Cleaner(db, lambda: None)
+        db.execute("BEGIN")
+        cleaner.soil(db)
+        db.execute("COMMIT")
+        other.execute(theirs)
+        other.execute("SELECT count(*) FROM meta").fetchone()
+        db.set_trace_callback(said.append)
+        for _ in range(10):
+            cleaner.clean(db)
+        assert sum("VACUUM" in text or "wal_checkpoint" in text for text in said) in (1, 2), said
+        assert sum("integrity_check" in text for text in said) == 1
+        other.execute("ROLLBACK")
+        cleaner.finish(db)
+        assert db.execute("SELECT count(*) FROM meta").fetchone() == (0,)
 
 
 async def test_a_damaged_store_is_not_put_in_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

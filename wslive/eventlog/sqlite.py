@@ -63,6 +63,8 @@ class SqliteLog:
             raise
         self._writer = Worker("wslive-log-writer", self._write_batch)
         self._reader = Worker("wslive-log-reader", self._read_batch)
+        if self._cleaner.is_due:
+            self._writer.nudge()
 
     @classmethod
     async def open(cls, path: str | os.PathLike[str]) -> Self:

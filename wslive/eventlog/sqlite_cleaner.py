@@ -28,14 +28,19 @@ WAIT_S = 0.1
 """How long all rooms wait for another program that is in the way."""
 
 AGAIN_S = 1.0
-"""How long until the next try."""
+"""How long until the next try: not with each commit, all of which would wait."""
 
 REST = 20
-"""While a store is written anew all rooms wait, in a large one for seconds: so not before so many times as long."""
+"""While a store is written anew all rooms wait, in a large one for seconds: so not again for so many times as long,
+whether it could be done or not."""
 
 
 class Cleaner:
-    """Cleans one store, on the thread and through the connection that writes it."""
+    """Cleans one store, on the thread and through the connection that writes it.
+
+    Attributes:
+        is_due: Whether what the last process has left could not be done yet: `clean` has to be called soon.
+    """
 
     def __init__(self, db: sqlite3.Connection, call_again: Callable[[], None]) -> None:
         """See what the last process has left to be done; `call_again` lets `clean` be called soon, on its thread."""
@@ -44,9 +49,9 @@ class Cleaner:
             db.execute("SELECT 1 FROM meta WHERE key = 'soiled'").fetchone() is not None
         )
         self._is_damaged = False
-        self._rests_until_s = float("-inf")
+        self._again_at_s = self._rests_until_s = float("-inf")
         self._timer: threading.Timer | None = None
-        self._clean(db)
+        self.is_due = not self._clean(db)
 
     def soil(self, db: sqlite3.Connection) -> None:
         """Something is erased by the transaction that is open."""
@@ -70,32 +75,39 @@ class Cleaner:
         timer = self._timer
         if timer is not None:
             timer.cancel()
-        self._rests_until_s = float("-inf")
+        self._again_at_s = self._rests_until_s = float("-inf")
         if db is not None:
             self._clean(db)
 
     def _clean(self, db: sqlite3.Connection) -> bool:
         """Whether everything was done that can be."""
-        if self._is_store_soiled or self._is_wal_soiled:
+        now_s = time.monotonic()
+        if (self._is_store_soiled or self._is_wal_soiled) and now_s >= self._again_at_s:
+            is_hindered = True
             with suppress(sqlite3.Error), _patience(db, WAIT_S):
-                if self._is_store_soiled and not self._is_damaged and time.monotonic() >= self._rests_until_s:
+                if self._is_store_soiled and not self._is_damaged and now_s >= self._rests_until_s:
                     self._write_anew(db)
                 if self._is_wal_soiled:
                     self._is_wal_soiled = not empty_wal(db)
                 if not self._is_store_soiled and not self._is_wal_soiled:
                     db.execute("DELETE FROM meta WHERE key = 'soiled'")
+                is_hindered = self._is_wal_soiled
+            if is_hindered:
+                self._again_at_s = time.monotonic() + AGAIN_S
         return (self._is_damaged or not self._is_store_soiled) and not self._is_wal_soiled
 
     def _write_anew(self, db: sqlite3.Connection) -> None:
         began_s = time.monotonic()
-        if db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
-            self._is_damaged = True
-            logger.error("the store is damaged, so what was erased may be left in it: see `wslive verify`")
-            return
-        db.execute("VACUUM")
-        self._is_store_soiled, self._is_wal_soiled = False, True
-        ended_s = time.monotonic()
-        self._rests_until_s = ended_s + REST * (ended_s - began_s)
+        try:
+            if db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",):
+                self._is_damaged = True
+                logger.error("the store is damaged, so what was erased may be left in it: see `wslive verify`")
+                return
+            db.execute("VACUUM")
+            self._is_store_soiled, self._is_wal_soiled = False, True
+        finally:
+            ended_s = time.monotonic()
+            self._rests_until_s = ended_s + REST * (ended_s - began_s)
 
 
 def empty_wal(db: sqlite3.Connection) -> bool:
