@@ -46,7 +46,7 @@ def test_a_store_is_held_by_one_process_whose_number_and_path_are_told(path: Pat
         Store(path)
     assert str(path) in str(caught.value)
     assert f"process {os.getpid()}" in str(caught.value)
-    assert "--store" in str(caught.value)
+    assert "path for the store" in str(caught.value)
     holder.release()
     make(path)
 
@@ -125,7 +125,7 @@ def test_a_folder_that_cannot_be_written_is_named(locked_folder: Path, somebody_
     with pytest.raises(StoreUnwritable, match="cannot be written") as caught:
         Store(locked_folder / "wslive.db")
     assert str(locked_folder) in str(caught.value)
-    assert "--store" in str(caught.value)
+    assert "path for the store" in str(caught.value)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_store_on_a_network_file_system_is_refused_and_a_local_path_proposed(
     with pytest.raises(StoreOnNetwork) as caught:
         Store(path)
     assert f"nfs4, mounted at {path.parent}" in str(caught.value)
-    assert "--store /var/tmp/wslive.db" in str(caught.value)
+    assert "for example /var/tmp/wslive.db" in str(caught.value)
     assert [found.name for found in path.parent.iterdir()] == ["mounts"]
 
 

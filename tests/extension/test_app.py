@@ -1,5 +1,6 @@
 """`c.WSLive`, and what follows from how Jupyter is started; whole servers are in tests/end_to_end."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,7 @@ from traitlets import TraitError
 
 from wslive.extension.app import WSLive
 from wslive.extension.mount import Mount
-from wslive.server.settings import ServerSettings
+from wslive.server.settings import Rate, ServerSettings
 
 
 def jupyter(**settings: Any) -> SimpleNamespace:
@@ -92,9 +93,35 @@ def test_who_decides_whom_hosts_may_let_in(
 
 def test_limits_are_the_settings_of_wslive_serve() -> None:
     known = ServerSettings()
-    WSLive(limits={"max_participants": 10, "line_rate": (1, 5), "tick_interval_s": 0.1})
-    for name in ("max_people", "hosting_token", "port", "may_open_network", "anyone_may_host"):
+    limits = WSLive(limits={"max_participants": 10, "line_rate": (1, 5), "tick_interval_s": 1}).limits
+    assert limits == {"max_participants": 10, "line_rate": Rate(1, 5), "tick_interval_s": 1}
+    for name in ("max_people", "hosting_token", "port", "may_open_network", "anyone_may_host", "any_host", "metrics"):
         with pytest.raises(TraitError, match=f"knows no {name}"):
             WSLive(limits={name: getattr(known, name, 1)})
+    for name, wrong, wanted in (
+        ("line_rate", 5, "two positive numbers"),
+        ("line_rate", (1, 2, 3), "two positive numbers"),
+        ("line_rate", (0, 5), "two positive numbers"),
+        ("max_participants", "many", "a positive whole number"),
+        ("max_participants", 1.5, "a positive whole number"),
+        ("max_participants", True, "a positive whole number"),
+        ("tick_interval_s", -1, "a positive number"),
+        ("tick_interval_s", float("nan"), "a positive number"),
+    ):
+        with pytest.raises(TraitError, match=re.escape(f"c.WSLive.limits[{name!r}] has to be {wanted}")):
+            WSLive(limits={name: wrong})
     with pytest.raises(TraitError, match="audience_allowed"):
         WSLive(audience_allowed="everybody")
+
+
+async def test_a_mistake_at_the_start_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def broken(self: WSLive) -> None:
+        raise RuntimeError
+
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setattr(WSLive, "_check_settings", broken)
+    made = extension(jupyter())
+    await made._begin()
+    assert made._mount.ready.is_set()
+    assert "its log says why" in made._mount.trouble
+    await made.stop_extension()

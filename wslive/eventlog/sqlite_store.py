@@ -166,12 +166,12 @@ class Store:
         """What to tell people about an error of SQLite, or of bytes in its file that are no text."""
         if _is_damage(error):
             return StoreCorrupt(
-                f"The store {self.path} is damaged ({error}). Restore it from a backup, or choose another one with "
-                "--store. It was left as it is."
+                f"The store {self.path} is damaged ({error}). Restore it from a backup, or choose another "
+                "path for the store. It was left as it is."
             )
         return StoreUnwritable(
             f"The store {self.path} cannot be read or written ({error}). See that its disk works, has space and "
-            "lets you write, or choose another store with --store."
+            "lets you write, or choose another path for the store."
         )
 
     def _prepare(self) -> None:
@@ -198,13 +198,13 @@ class Store:
                 row = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
         if row is None or not isinstance(row[0], int):
             raise StoreCorrupt(
-                f"{self.path} is a database, but not a store of wslive. Choose another path with --store. "
+                f"{self.path} is a database, but not a store of wslive. Choose another path for the store. "
                 "It was left as it is."
             )
         if row[0] > SCHEMA_VERSION:
             raise StoreTooNew(
                 f"The store {self.path} was written by a newer version of wslive (it has version {row[0]}; this "
-                f"wslive knows {SCHEMA_VERSION}). Update wslive, or choose another path with --store. "
+                f"wslive knows {SCHEMA_VERSION}). Update wslive, or choose another path for the store. "
                 "It was left as it is."
             )
 
@@ -232,10 +232,10 @@ def _check_place(path: Path) -> None:
     if not path.parent.is_dir():
         raise StoreUnwritable(
             f"The store {path} cannot be made: there is no folder {path.parent}. Create it, or choose another "
-            "path with --store."
+            "path for the store."
         )
     if path.is_dir():
-        raise StoreUnwritable(f"The store {path} is a folder. Give the path of a file with --store.")
+        raise StoreUnwritable(f"The store {path} is a folder. Give the path of a file.")
     with suppress(OSError):  # not Linux: nothing to ask
         filesystem, point = filesystem_of(path, MOUNTS.read_text("utf-8", "replace"))
         if is_network(filesystem):
@@ -245,14 +245,14 @@ def _check_place(path: Path) -> None:
 def _on_network(path: Path, filesystem: str, detail: str) -> StoreOnNetwork:
     return StoreOnNetwork(
         f"The store {path} lies on a network file system ({filesystem}, {detail}), where acknowledged answers could "
-        f"be lost. Choose a path on a local disk, for example --store {Path('/var/tmp') / path.name}"
+        f"be lost. Choose a path for the store on a local disk, for example {Path('/var/tmp') / path.name}"
     )
 
 
 def _unwritable(path: Path, error: OSError) -> StoreUnwritable:
     return StoreUnwritable(
         f"The store {path} cannot be written ({error.strerror}). Make its folder and file writable for you, or choose "
-        "another path with --store."
+        "another path for the store."
     )
 
 
@@ -289,7 +289,7 @@ def _lock(path: Path) -> int:
             raise _unwritable(path, error) from None
         raise StoreInUse(
             f"The store {path} is held by another wslive server (process {holder or 'unknown'}). Use that server, "
-            "stop it, or choose another path with --store."
+            "stop it, or choose another path for the store."
         ) from None
     return file
 

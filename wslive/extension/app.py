@@ -15,7 +15,7 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.utils import url_path_join
 from traitlets import Bool, Dict, Enum, TraitError, Unicode, default, validate
 
-from wslive.core.errors import WsliveError
+from wslive.core.errors import LogError, WsliveError
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.extension import handlers
 from wslive.extension.audience import ALLOWED, Allowed, Audience, clamped
@@ -56,11 +56,11 @@ class WSLive(ExtensionApp):
 
     @validate("limits")
     def _check_limits(self, proposal: Any) -> Any:
-        if unknown := set(proposal.value) - _LIMITS:
+        if unknown := set(proposal.value) - _LIMITS.keys():
             raise TraitError(
                 f"c.WSLive.limits knows no {', '.join(sorted(unknown))}; it knows {', '.join(sorted(_LIMITS))}."
             )
-        return proposal.value
+        return {name: _limit(name, value) for name, value in proposal.value.items()}
 
     # ── start ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -84,8 +84,13 @@ class WSLive(ExtensionApp):
             self._check_settings()
             mount.server = await self._open(store)
         except (WsliveError, OSError) as error:
-            mount.trouble = f"wslive opens no rooms in this Jupyter Server. {error}"
+            its_path = " c.WSLive.store is its path." if isinstance(error, LogError) else ""
+            mount.trouble = f"wslive opens no rooms in this Jupyter Server. {error}{its_path}"
             self.log.error("%s", mount.trouble)
+        except Exception:
+            # Whoever asks for a room waits until it is certain whether there are any.
+            mount.trouble = "wslive opens no rooms in this Jupyter Server; its log says why."
+            self.log.exception("%s", mount.trouble)
         else:
             mount.audience = self._audience(mount.server)
             self.log.info("wslive: rooms at %s/, kept in %s", mount.path, store)
@@ -115,12 +120,9 @@ class WSLive(ExtensionApp):
             store_name="a file of the host's Jupyter",
             may_open_network=self._allowed() == "anyone",
         )
-        limits: dict[str, Any] = {
-            name: Rate(*value) if name.endswith("_rate") else value for name, value in self.limits.items()
-        }
         log = await SqliteLog.open(store)
         try:
-            server = Server(replace(settings, **limits), log)
+            server = Server(replace(settings, **self.limits), log)
         except BaseException:
             await log.close()
             raise
@@ -225,11 +227,38 @@ class WSLive(ExtensionApp):
             await self._mount.server.stop()
 
 
-_LIMITS = {field.name for field in fields(ServerSettings) if isinstance(field.default, (int, float, Rate))} - {
-    "port",
-    "anyone_may_host",
-    "may_open_network",
+_LIMITS = {
+    field.name: type(field.default)
+    for field in fields(ServerSettings)
+    if type(field.default) in (int, float, Rate) and field.name != "port"
 }
+"""The settings that are numbers or rates, with their types."""
+
+
+def _limit(name: str, value: Any) -> int | float | Rate:
+    """A limit as the server takes it.
+
+    Raises:
+        TraitError: It is none.
+    """
+    kind = _LIMITS[name]
+    if kind is Rate and isinstance(value, Rate):
+        return value
+    if kind is Rate:
+        numbers = list(value) if isinstance(value, list | tuple) else []
+        if len(numbers) == 2 and all(_is_positive(number) for number in numbers):
+            return Rate(*numbers)
+        wanted = "two positive numbers, how many a second and how many at once, like (1, 5)"
+    elif _is_positive(value) and (kind is float or isinstance(value, int)):
+        number: int | float = value
+        return number
+    else:
+        wanted = "a positive number" if kind is float else "a positive whole number"
+    raise TraitError(f"c.WSLive.limits[{name!r}] has to be {wanted}, not {value!r}.")
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")
 
 
 def _is_hub() -> bool:
