@@ -49,7 +49,7 @@ CELL = """async ([files, plotly, options, kind, id, theme, css]) => {
         check();
     });
     const made = lib.makeLib({
-        plotly: charts.once(() => charts.bySource([plotly])),
+        plotly: charts.once(() => charts.bySource([async () => (await fetch(plotly)).text()])),
         template: async () => (await fetch(`${files}activities/poll/chart.json`)).json(),
         charts: { poll: chart.makeChart },
         controls: { poll: controls.makeControls },
@@ -71,7 +71,8 @@ WIDGET = """async ([source, about, ticket]) => {
         get: (name) => about[name],
         on: (name, heard) => listening[name].add(heard),
         off: (name, heard) => listening[name].delete(heard),
-        send: () => {
+        send: ({ type }) => {
+            (window.sent ??= []).push(type);
             if (!isGone) return;
             window.threw = true;
             throw new Error("Kernel is dead");
@@ -371,6 +372,17 @@ def test_a_kernel_that_goes_before_its_view_can_be_drawn_is_told_too(hall: Hall,
     held[0].continue_()
     wait_for_chart(page, [0, 0, 0])
     expect(page.locator(".wslive-badge")).to_contain_text("Kernel gone, chart live.")
+
+
+@pytest.mark.parametrize(("file", "wanted"), [("cells-*", "cells"), ("plotly.min.js", "plotly")])
+def test_a_server_that_sends_other_code_runs_none_of_it(hall: Hall, new_page: Pages, file: str, wanted: str) -> None:
+    """Whoever runs the server of a room that a notebook joins is not to get into the notebook's page."""
+    page = new_page(bypass_csp=True)
+    theirs = "window.theyRan = true; export const load = () => (window.theyRan = true);"
+    page.route(f"**/static/{file}", lambda route: route.fulfill(content_type="text/javascript", body=theirs))
+    start_widget(hall, page, hall.poll("Which sort is stable?", OPTIONS))
+    page.wait_for_function("(wanted) => window.sent?.includes(wanted)", arg=wanted)  # now the kernel is asked
+    assert page.evaluate("() => window.theyRan") is None
 
 
 def test_where_neither_server_nor_kernel_hears_a_page_nothing_breaks(hall: Hall, new_page: Pages) -> None:

@@ -125,7 +125,7 @@ def test_the_widget_is_one_and_shows_links_that_come_later(room: HostRoom) -> No
 
 def test_what_each_widget_brings_is_small_and_names_what_draws(room: HostRoom) -> None:
     state = room.poll("Which?", ["a", "b"]).widget.get_state()
-    assert len(state["_esm"]) < 3_000
+    assert len(state["_esm"]) < 3_500
     assert state["cells"] == room.widget.mimes()[widget.MIME]["cells"] == cells().name
 
 

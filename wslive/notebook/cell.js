@@ -14,7 +14,7 @@ export const page = (globalThis[Symbol.for("wslive.page.1")] ??= { kernels: new 
 // All addresses: a notebook that adds one of its own to ours is given no ticket of ours.
 const keyOf = ({ urls, room, actor }) => [...urls, room, actor].join(" ");
 
-export function makeCells({ wire, client, lib: library, charts, layouts, views, styles, more }) {
+export function makeCells({ wire, client, lib: library, charts, layouts, views, styles, more, name, plotlySum }) {
   const tickets = new Map();
   const asking = new Map(); // key → the functions of those who wait for a ticket
   const lives = new Set();
@@ -96,7 +96,8 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
   addEventListener("pagehide", () => {
     for (const { key, ticket } of lives) {
       const kept = ticket() ?? tickets.get(key);
-      if (kept) wire.safeStorage("sessionStorage").set(`${TICKET_KEY} ${key}`, JSON.stringify(kept));
+      if (!kept) continue;
+      wire.safeStorage("sessionStorage").set(`${TICKET_KEY} ${key}`, JSON.stringify({ ...kept, cells: name }));
     }
   });
 
@@ -157,7 +158,9 @@ export function makeCells({ wire, client, lib: library, charts, layouts, views, 
   }
 
   function makeLib(about) {
-    const fromServer = about.urls.map((url) => `${url.replace(/\/$/, "")}/static/plotly.min.js`);
+    // From the server of a room only what the kernel would send, too: it may be somebody else's.
+    const files = plotlySum ? about.urls.map((url) => `${url.replace(/\/$/, "")}/static/plotly.min.js`) : [];
+    const fromServer = files.map((url) => () => charts.fetched(url, plotlySum));
     const sources = [...fromServer, () => plotlyFromKernel(kernelOf(about))];
     return library.makeLib({ ...more, plotly: charts.once(() => charts.bySource(sources)) });
   }

@@ -28,7 +28,7 @@ from wslive.client.background import background
 from wslive.core.errors import WsliveError
 from wslive.notebook.local_server import pages_urls
 from wslive.notebook.relay import Relay
-from wslive.server.http.cells import cells
+from wslive.server.http.cells import cells, plotly_js
 
 if TYPE_CHECKING:
     from wslive.notebook.live import Live
@@ -177,10 +177,9 @@ def _cells_js() -> bytes:
 
 @cache
 def _plotly_js() -> bytes:
-    import plotly
-
-    source = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-    return gzip.compress(source.read_bytes(), 6, mtime=0)
+    path = plotly_js()
+    assert path is not None, "wslive depends on plotly"
+    return gzip.compress(path.read_bytes(), 6, mtime=0)
 
 
 def invitation(links: list[str]) -> dict[str, Any]:

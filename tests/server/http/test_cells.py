@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -23,13 +25,15 @@ def test_the_module_brings_every_source_and_imports_none() -> None:
 
 def test_its_name_follows_from_its_content_so_a_browser_may_keep_it() -> None:
     name, body = cells()
-    assert re.fullmatch(r"cells-[0-9a-f]{12}\.js", name)
+    found = re.fullmatch(r"cells-([\w-]{43})\.js", name)
+    assert found is not None
+    assert base64.urlsafe_b64decode(found[1] + "=") == hashlib.sha256(body).digest()
     file = StaticFiles().get(name)
     assert file is not None
     assert file.body == body
     assert file.is_for_ever
     assert file.gzipped is not None
-    assert StaticFiles().get("cells-000000000000.js") is None
+    assert StaticFiles().get(f"cells-{'0' * 43}.js") is None
     other = StaticFiles().get("client.js")
     assert other is not None
     assert not other.is_for_ever

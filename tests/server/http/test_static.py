@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from wslive.activities.poll import chart
-from wslive.server.http import static
-from wslive.server.http.static import StaticFiles, missing, plotly_js
+from wslive.server.http import cells, static
+from wslive.server.http.cells import plotly_js
+from wslive.server.http.static import StaticFiles, missing
 
 PACKAGE = Path(static.__file__).parents[2]
 
@@ -105,7 +106,7 @@ def test_without_plotly_there_is_no_plotly_js(found: Path | None, monkeypatch: p
     class Spec:
         submodule_search_locations = [str(found)]  # noqa: RUF012 - as importlib's own
 
-    monkeypatch.setattr(static, "find_spec", lambda name: None if found is None else Spec())
+    monkeypatch.setattr(cells, "find_spec", lambda name: None if found is None else Spec())
     assert plotly_js() is None
     assert StaticFiles().get("plotly.min.js") is None
     assert "plotly package is not installed" in missing("plotly.min.js")

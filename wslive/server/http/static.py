@@ -10,12 +10,11 @@ import gzip
 import hashlib
 import json
 import mimetypes
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 from wslive.activities.poll import chart
-from wslive.server.http.cells import cells
+from wslive.server.http.cells import cells, is_cells, plotly_js
 
 _PACKAGE = Path(__file__).resolve().parents[2]
 _COMPRESS_FROM_BYTES = 1024
@@ -61,7 +60,7 @@ class StaticFiles:
                 gzip.compress(body, 6, mtime=0) if big else None,
                 _content_type(name),
                 f'"{hashlib.sha256(body).hexdigest()[:20]}"',
-                name == cells().name,
+                is_cells(name),
             )
         return kept
 
@@ -72,7 +71,7 @@ def _source(name: str) -> bytes | None:
         return None if path is None else path.read_bytes()
     if name == "activities/poll/chart.json":
         return json.dumps(chart.TEMPLATE).encode()
-    if name == cells().name:
+    if is_cells(name):
         return cells().body
     files = {f.name: f for f in (_PACKAGE / "web").iterdir() if f.is_file()}
     for script in (_PACKAGE / "activities").glob("*/*.js"):
@@ -86,15 +85,6 @@ def missing(name: str) -> str:
     if name == "plotly.min.js":
         return "This server has no charts: the plotly package is not installed with it. Install plotly and start again."
     return "There is no such file."
-
-
-def plotly_js() -> Path | None:
-    """Where the plotly package keeps its JavaScript; None where plotly is not installed."""
-    spec = find_spec("plotly")
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    path = Path(spec.submodule_search_locations[0]) / "package_data" / "plotly.min.js"
-    return path if path.is_file() else None
 
 
 def _content_type(name: str) -> str:

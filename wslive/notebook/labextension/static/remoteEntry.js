@@ -7,34 +7,41 @@
 //   the live view     once the kernel's widget is there, or at once with the ticket that this tab took over the reload
 //   the saved result  until then, and where nothing is live: the same escaped table that text/html holds
 //
-// Code is loaded only from the kernel's widget, or from a server for which the kernel gave this very tab a ticket: a
-// notebook from somebody else cannot name a server of its own.
+// Code is loaded only by the kernel's widget, or after a reload from a server for which the kernel gave this very tab a
+// ticket, and then only what the widget had loaded: neither a notebook from somebody else nor somebody else's server
+// brings code of its own.
 
 (() => {
   const MIME = "application/vnd.wslive.v1+json";
   const RANK_BEFORE_WIDGETS = -20;
   const CELLS = Symbol.for("wslive.cells.1");
+  const CELLS_NAME = /^cells-([\w-]{43})\.js$/; // by the SHA-256 of its content
   const page = (globalThis[Symbol.for("wslive.page.1")] ??= { kernels: new Map(), waiting: new Set() });
   let scope = null;
 
-  const loadFrom = async ({ urls, cells }) => {
-    const file = new URL(`${urls[0].replace(/\/$/, "")}/static/${cells}`, location.href);
-    return (await import(file)).load();
-  };
+  async function loadFrom(url, name) {
+    const sum = CELLS_NAME.exec(name)[1].replaceAll("-", "+").replaceAll("_", "/");
+    const file = new URL(`${url.replace(/\/$/, "")}/static/${name}`, location.href);
+    const source = await (await fetch(file, { integrity: `sha256-${sum}=` })).text();
+    const blob = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
+    return (await import(blob).finally(() => URL.revokeObjectURL(blob))).load(name);
+  }
 
-  function hasTicket({ urls, room, actor }) {
+  /** What this tab took over a reload: a ticket, and the name of what drew here before. */
+  function kept({ urls, room, actor }) {
     try {
-      const kept = JSON.parse(sessionStorage.getItem(`wslive.ticket ${[...urls, room, actor].join(" ")}`));
-      return kept.until > Date.now();
+      const found = JSON.parse(sessionStorage.getItem(`wslive.ticket ${[...urls, room, actor].join(" ")}`));
+      return found.until > Date.now() && CELLS_NAME.test(found.cells) ? found : null;
     } catch {
-      return false;
+      return null;
     }
   }
 
   /** The code that draws: what a widget has loaded, else from the server that this tab has a ticket for. */
   function cells(about) {
-    if (!globalThis[CELLS] && hasTicket(about)) {
-      globalThis[CELLS] = loadFrom(about).catch((error) => {
+    const found = kept(about);
+    if (!globalThis[CELLS] && found) {
+      globalThis[CELLS] = loadFrom(about.urls[0], found.cells).catch((error) => {
         delete globalThis[CELLS];
         throw error;
       });
@@ -72,7 +79,7 @@
       async begin() {
         if (this.end || this.isDisposed) return;
         const { about } = this;
-        const mayStart = page.kernels.has(about.uid) || (about.part !== "figure" && hasTicket(about));
+        const mayStart = page.kernels.has(about.uid) || (about.part !== "figure" && kept(about));
         if (!mayStart) return;
         let loaded;
         try {
