@@ -22,6 +22,7 @@ import msgspec
 from wslive.core.commands import Command
 from wslive.core.errors import (
     BadCommand,
+    HostingNotAllowed,
     InvalidToken,
     NotAllowed,
     Refused,
@@ -47,6 +48,8 @@ _LET_IN_RETRY_S = 5.0
 _MIN_REF_CHARS = 16
 """A shorter ref of a hello is no secret, so no identity is derived from it."""
 _MAX_TRIED_CHARS = 24
+_TAKES_PART, _LOOKS_ON = "p_", "v_"
+"""How the ids of participants and viewers begin; behind that, somebody who is vouched for has the same in both."""
 _USED = "This invitation has been used already: each lets one person in, once. Ask the host for another one."
 
 
@@ -190,7 +193,7 @@ class Door:
             return await self._recognise(hello, hello.token)
         live = await self.find(hello.room, network)
         if hello.role is Role.VIEWER:
-            who = Who("v_" + secrets.token_urlsafe(9), Role.VIEWER)
+            who = Who(_LOOKS_ON + secrets.token_urlsafe(9), Role.VIEWER)
         else:
             who = await self._enter(live, hello, level, network)
         return Admission(live, who, self._token(live, who), None)
@@ -218,9 +221,18 @@ class Door:
         assert self.vouching is not None
         actor, level = self._actor_of(live, person), self.vouching.identity.level
         if role is not Role.PARTICIPANT:
-            return Who(f"v_{actor[2:]}", Role.VIEWER)
+            if await live.task.look(lambda room: room.is_locked and room.people.get(actor) is None):
+                await self._check_may_host(person)  # a projector comes back
+            return Who(f"{_LOOKS_ON}{actor.removeprefix(_TAKES_PART)}", Role.VIEWER)
         # One ref for ever: two tabs that come at once make one event.
         return await self._join(live, actor, f"join-as-{actor}", _name_of(person), level, None)
+
+    async def _check_may_host(self, person: Person) -> None:
+        assert self.vouching is not None
+        try:
+            await self.vouching.identity.check_host(person)
+        except HostingNotAllowed:
+            raise RoomUnavailable from None
 
     def _actor_of(self, live: LiveRoom, person: Person) -> str:
         assert self.vouching is not None
@@ -341,11 +353,10 @@ def check(room: Room, admission: Admission) -> None:
         return
     if who.role is Role.VIEWER and is_new and (room.is_locked or room.has_ended):
         raise RoomUnavailable
-    if who.role is Role.PARTICIPANT:
-        person = room.people.get(who.actor)
-        if person is None:
-            raise InvalidToken
-        if person.removed:
-            raise Removed
+    person = room.people.get(who.actor if who.role is Role.PARTICIPANT else _TAKES_PART + who.actor[len(_LOOKS_ON) :])
+    if who.role is Role.PARTICIPANT and person is None:
+        raise InvalidToken
+    if person is not None and person.removed:
+        raise Removed
     if room.has_ended:
         raise RoomHasEnded

@@ -41,12 +41,14 @@ class Book:
         self.people = {"t-lena": "lena", "t-ada": "ada", "c-ada": "ada", "t-bob": "bob", "t-mallory": "mallory"}
         self.names: dict[str, str] = {}
         self.is_away = False
+        self.asked: list[str] = []
 
     async def of_request(self, handler: RequestHandler) -> Person:
         cookie = handler.get_cookie("login")
         return await self.of_proof(cookie or shown(handler.request.headers.get("Authorization", "")))
 
     async def of_proof(self, proof: str) -> Person:
+        self.asked.append(proof)
         if self.is_away:
             raise TemporarilyUnavailable("The book is being bound.", retry_after_s=1.0)
         name = self.people.get(proof)
@@ -204,6 +206,29 @@ async def test_a_ticket_to_look_on_makes_no_person(hall: Hall) -> None:
     assert screen.view["people"]["count"] == 0
 
 
+async def test_a_locked_room_is_locked_for_those_who_look_on_too_but_for_hosts(hall: Hall, book: Book) -> None:
+    host = await hall.come(connect=bearer("t-lena"), role="host", token=hall.host_key)
+    await hall.come(connect=bearer("t-ada"))
+    await host.done(0, "lock", {"locked": True})
+    book.people["c-bob"], book.people["c-lena"] = "bob", "lena"
+    status, answer = await ticket(hall, cookie="c-bob", role="viewer")
+    assert (status, answer["code"]) == (404, "room_unavailable")
+    notebook = await hall.connect(**bearer("t-bob"))
+    assert (await notebook.hello(room=hall.code, role="viewer"))["code"] == "room_unavailable"
+    for cookie in ("c-ada", "c-lena"):  # somebody who is in the room; a projector that comes back
+        _, found = await ticket(hall, cookie=cookie, role="viewer")
+        assert (await hall.come(connect={"ticket": found["ticket"]})).welcome["role"] == "viewer"
+
+
+async def test_whoever_was_sent_out_does_not_look_on_either(hall: Hall) -> None:
+    host = await hall.come(connect=bearer("t-lena"), role="host", token=hall.host_key)
+    ada = await hall.come(connect=bearer("t-ada"))
+    await host.done(0, "remove_person", {"person": ada.welcome["actor"]})
+    _, found = await ticket(hall, role="viewer")
+    page = await hall.connect(ticket=found["ticket"])
+    assert (await page.hello(room=hall.code, role="viewer"))["code"] == "removed"
+
+
 async def test_without_a_provider_there_is_no_ticket_for_a_login(open_hall: Any) -> None:
     plain = await open_hall()
     status, answer = await ticket(plain)
@@ -301,6 +326,17 @@ async def test_tickets_for_tickets_do_not_outlive_the_login_that_they_began_with
                 break
     again = await hall.connect(ticket=found["ticket"])
     assert (await again.closed())[0] == CloseCode.TICKET_EXPIRED
+
+
+async def test_whoever_is_not_there_when_it_is_asked_is_asked_about_all_the_same(hall: Hall, book: Book) -> None:
+    _, found = await ticket(hall)
+    del book.people["c-ada"]
+    book.asked.clear()
+    async with asyncio.timeout(20):
+        while "c-ada" not in book.asked:  # noqa: ASYNC110 (nothing tells us)
+            await asyncio.sleep(0.01)
+    page = await hall.connect(ticket=found["ticket"])
+    assert (await page.closed())[0] == CloseCode.TICKET_EXPIRED
 
 
 async def test_of_two_who_host_one_room_each_stays_on_their_own_word(hall: Hall, book: Book) -> None:

@@ -163,12 +163,16 @@ class Vouching:
             del self._here[connection.vouch]
 
     def look_again(self) -> None:
-        """Ask about those who are due, one after the other, unless that is going on already."""
+        """Ask about those who are due, one after the other, unless that is going on already.
+
+        Also about those who are not here just now: whoever comes only for moments must not be overlooked for ever.
+        """
         now_s = time.monotonic()
         for vouch in self._here:
             self.holds(vouch)
         self._words = {v: word for v, word in self._words.items() if now_s - word.used_at_s <= self._kept_s}
-        due = [v for v in self._here if v not in self._words or now_s - self._words[v].asked_at_s > self._interval_s]
+        due = [v for v, word in self._words.items() if now_s - word.asked_at_s > self._interval_s]
+        due += [v for v in self._here if v not in self._words]
         if due and (self._asking is None or self._asking.done()):
             self._asking = asyncio.create_task(self._ask(due), name="vouching")
 

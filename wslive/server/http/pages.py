@@ -255,11 +255,11 @@ class TicketHandler(Handler):
         door, network = self.context.door, self.context.neighbours.of(self.request)
         try:
             live = await door.find(code, network, person)
+            live.rates.check(f"{person.id} asks for tickets", role, READ, time.monotonic())
+            who = await door.enter(live, person, role)
         except RoomUnavailable:
             door.guessed_wrong(Hello(code), network)
             raise
-        live.rates.check(f"{person.id} asks for tickets", role, READ, time.monotonic())
-        who = await door.enter(live, person, role)
         assert door.vouching is not None
         ticket = door.ticket(live, who, door.vouching.note(person))
         self.set_header("Cache-Control", "no-store")
