@@ -22,6 +22,7 @@ def mount() -> Mount:
         ("302 GET /user/x/wslive/r/K7M2QX/screen?a=b", "302 GET /user/x/wslive/r/…/screen?a=b"),
         ("403 GET /wslive/api/rooms/K7M2QX/events", "403 GET /wslive/api/rooms/…/events"),
         ("403 GET /wslive/ referer=http://x/wslive/r/K7M2QX", "403 GET /wslive/ referer=http://x/wslive/r/…"),
+        ("403 GET /wslive/api/server?room=K7M2QX&a=b", "403 GET /wslive/api/server?room=…&a=b"),
         ("200 GET /wslive/static/page.js", "200 GET /wslive/static/page.js"),
     ],
 )

@@ -49,7 +49,8 @@ def test_what_a_client_emits_is_handed_on_whole(text: str, expected: Emitted):
     [
         "", "x", "7", "9[]", "2", "2{}", '2["message"', "2[]", "2[3]", '2[["message"]]', '4{"message":"I refuse"}',
         "6[]", '5["message"]', '50-["message"]', "51-", '299-["message",1', "2" + "[" * 100_000, "2" + "9" * 200,
-        f'5{MAX_ATTACHMENTS + 1}-["message",{{}}]', "512345678901-[]",
+        f'5{MAX_ATTACHMENTS + 1}-["message",{{}}]', "512345678901-[]", r'2["message","\ud800"]',
+        r'2["new-user","a\udfff"]', r'0{"token":"a secret of its own \ud800"}', '2["vote",NaN]',
     ],
 )  # fmt: skip
 def test_what_is_no_packet_is_handed_on_as_such(text: str):

@@ -15,7 +15,7 @@ from tornado.web import HTTPError
 from wslive.extension.audience import Audience
 from wslive.server.app import Server
 
-_CODES = re.compile(r"(/r/|/rooms/)[^/?\s]+")
+_CODES = re.compile(r"(/r/|/rooms/|[?&]room=)[^/?&\s]+")
 
 
 class WithoutCodes(logging.Filter):

@@ -83,13 +83,14 @@ class Guest:
             Refused: With the reason.
         """
         self._code = code[:_MAX_CODE_CHARS]
+        signer, token = self._context.door.signer, self._identity.token
         try:
-            live = await self._context.door.find(code, self.transport.network)
+            live = await self._find()
         except RoomUnavailable:
             # The line is refused too, and in the same time as by a room that is there but closed.
-            await self._new_line().say_hello(self._look_on())
+            await self._new_line().say_hello(self._look_on() if token is None else self._hello())
             raise
-        room, signer, token = live.record.room, self._context.door.signer, self._identity.token
+        room = live.record.room
         own = signer.actor_for(room, self._identity.ref) if token is None else signer.verify(token).actor
         position = self._recovery.position
 
@@ -100,13 +101,23 @@ class Guest:
             return is_known, position.offset if state.chain_at(position.offset) == position.chain else None
 
         self._is_person, told_to = await live.task.look(look)
-        self._code = live.record.code
         self._authors = authors_of(live)
         self._programs = Programs(own, self._recovery.lineage, self._authors.of, told_to)
         await self._new_line().say_hello(self._hello() if self._is_person else self._look_on())
         if self._programs.recovered and self._recovery.pid is not None:
             self.pid = self._recovery.pid
         self.transport.on_bye = self._say_bye
+
+    async def _find(self) -> LiveRoom:
+        """The room of the code; for a token its own, whatever the code: the line will say that it is another's.
+
+        Raises:
+            Refused: With the reason.
+        """
+        door, token = self._context.door, self._identity.token
+        if token is None:
+            return await door.find(self._code, self.transport.network)
+        return await self._context.node.find_id(door.signer.verify(token).room)
 
     def begin(self) -> None:
         """The client has been told that it is in: what it was sent meanwhile may follow."""
