@@ -11,6 +11,7 @@ from asyncio.subprocess import PIPE, Process
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -137,6 +138,14 @@ async def test_a_server_that_goes_mid_way_is_told():
 # ── what is said ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 SMOOTH = Step(people=100, here=100, tried=100, votes=200, acked=200, ack_ms=[4.0] * 200, delivery_ms=[40.0] * 200)
+
+
+@pytest.mark.parametrize(
+    ("values", "p50", "p99"), [([], None, None), ([7], 7, 7), ([2, 1], 1, 2), (range(1, 101), 50, 99)]
+)
+def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(values: Any, p50: Any, p99: Any):
+    found = figures(replace(SMOOTH, join_ms=list(values)))
+    assert (found["join_p50_ms"], found["join_p99_ms"]) == (p50, p99)
 
 
 def test_a_smooth_step_is_told_by_its_slowest_hundredth():

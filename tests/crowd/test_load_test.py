@@ -23,6 +23,12 @@ async def test_each_step_adds_people_and_counts_what_came(lecture: Lecture):
     assert 10 <= len(second.delivery_ms) <= 20
     assert min(second.delivery_ms) > 0
     assert all(0 <= share <= 1 for share in done)
+    rooms = await lecture.server.context.node.log.rooms()
+    [room] = [record.room for record in rooms if record.room != lecture.room]
+    events = await lecture.server.context.node.log.read(room)
+    opened, *votes = [event for event in events if event.kind in ("poll_opened", "activity_opened", "vote_cast")][-4:]
+    # As those of real clients do: what is new lies side by side in the index of refs.
+    assert all(int(vote.ref[:8], 16) >= opened.offset for vote in votes)
     assert await test.close()
     # Deleted: nobody hosts it any more.
     assert not await test.close()

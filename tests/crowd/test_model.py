@@ -1,6 +1,7 @@
 """How a synthetic person thinks."""
 
 from collections import Counter
+from dataclasses import replace
 from statistics import median
 
 import pytest
@@ -119,5 +120,14 @@ def test_before_the_first_question_people_say_hello():
 
 
 def test_lines_of_ones_own_replace_the_built_in_ones():
+    mind = Mind(Behaviour(), 1, 1, None, ("@{name}: no.",))
+    assert mind.line(SORTS, ("o1",), "Robin (synthetic)") == "@Robin: no."
+    assert "{" not in mind.line(SORTS, ("o1",), ""), "nobody has spoken before"
     mind = Mind(Behaviour(), 1, 1, None, ("Is {other} in place?",))
     assert mind.line(SORTS, ("o1",), "") in {"Is merge in place?", "Is heap in place?"}
+
+
+def test_each_further_choice_is_another_option():
+    assert all(len(mind.answer(SEVERAL, 0.0)) == 3 for mind in minds(further_choice=1.0))
+    more = replace(SORTS, max_choices=10)  # than there are
+    assert all(len(mind.answer(more, 0.0)) == 3 for mind in minds(further_choice=1.0))

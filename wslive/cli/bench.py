@@ -166,7 +166,8 @@ def is_hopeless(step: Step) -> bool:
     """Whether more people would only do harm."""
     missing = step.people - step.here + step.behind
     slowest_ms = max(_percentile(step.ack_ms, 99) or 0, _percentile(step.delivery_ms, 99) or 0)
-    return missing > HOPELESS_SHARE * step.people or step.acked < step.votes * 0.95 or slowest_ms > HOPELESS_MS
+    is_lossy = missing > HOPELESS_SHARE * step.people or step.votes - step.acked > HOPELESS_SHARE * step.votes
+    return is_lossy or slowest_ms > HOPELESS_MS
 
 
 def line(step: Step) -> str:
@@ -278,7 +279,7 @@ def _percentile(values: Sequence[float], percent: int) -> float | None:
     if not values:
         return None
     ascending = sorted(values)
-    return round(ascending[min(len(ascending) - 1, len(ascending) * percent // 100)], 2)
+    return round(ascending[max(0, -(-len(ascending) * percent // 100) - 1)], 2)
 
 
 def _ms(values: Sequence[float], percent: int = 99) -> str:

@@ -125,8 +125,9 @@ class LoadTest:
         await self._let_in(coming, lambda done: on_progress(done * coming_share))
         began_s, began_cpu_s = time.perf_counter(), time.process_time()
         await self._vote(seconds, lambda done: on_progress(coming_share + done * (1 - coming_share)))
-        await self._drain()
+        # Not the wait for what is missing, in which there is little to do.
         step.busy_share = (time.process_time() - began_cpu_s) / (time.perf_counter() - began_s)
+        await self._drain()
         head = max((offset for offset, _ in self._voted), default=0)
         for person in self._people:
             if person.lost:
@@ -204,7 +205,7 @@ class LoadTest:
             person = voters[number % len(voters)]
             if person.lost:
                 continue
-            ref = new_ref()
+            ref = new_ref(person.offset)
             chosen = f"o{(number + number // len(voters)) % len(OPTIONS) + 1}"
             body = codec.encode({"round": 1, "options": [chosen]})
             self._sent_s[ref] = due_s  # not when it was sent: a load that falls behind must not look fast

@@ -143,8 +143,9 @@ class Mind:
         rng = self._of(question)
         share = shares(self._seed, question, self._leaning, self.behaviour, age_s)
         chosen = {rng.choices(range(len(share)), share)[0]}
-        while len(chosen) < question.max_choices and rng.random() < self.behaviour.further_choice:
-            chosen.add(rng.choices(range(len(share)), share)[0])
+        while len(chosen) < min(question.max_choices, len(share)) and rng.random() < self.behaviour.further_choice:
+            others = [i for i in range(len(share)) if i not in chosen]
+            chosen.add(rng.choices(others, [share[i] for i in others])[0])
         return tuple(question.options[i][0] for i in sorted(chosen))
 
     def retracts(self, question: Question) -> bool:
@@ -177,6 +178,7 @@ class Mind:
         others = [text for id, text in question.options if text not in own] or own
         words = {"mine": own[0], "other": rng.choice(others), "name": last_speaker.removesuffix(SYNTHETIC)}
         known = [line for line in (CHANGED if changed else self._lines) if last_speaker or "{name}" not in line]
+        known = known or [line for line in LINES if "{name}" not in line]
         # In one pass: an option may be a formula with braces of its own.
         line = re.sub("{(mine|other|name)}", lambda gap: words[gap[1]], rng.choice(known))
         return line if len(line) <= MAX_LINE_CHARS else "That is a long one."
@@ -196,7 +198,7 @@ class Mind:
 
 
 def shares(seed: int, question: Question, leaning: str | None, behaviour: Behaviour, age_s: float) -> list[float]:
-    """What part of the crowd is for each option, `age_s` seconds after the question was asked."""
+    """What part of those who have known the question for `age_s` seconds is for each option."""
     rng = random.Random(f"{seed}/{question.key}")
     draws = [rng.gammavariate(2, 1) for _ in question.options]
     drawn = rng.randrange(len(draws))

@@ -210,7 +210,8 @@ class Person:
 
     async def _send(self, activity: int, kind: str, body: dict[str, Any]) -> bool:
         """Send a command, and wait until it is in the ledger, or refused."""
-        company, connection, stats, ref = self._company, self._connection, self._company.stats, new_ref()
+        company, connection, stats = self._company, self._connection, self._company.stats
+        ref = new_ref(connection.replica.offset)
         while True:
             try:
                 offset = await connection.command(activity, kind, body, ref=ref, timeout_s=SETTLE_S)
