@@ -38,6 +38,9 @@ FLAGS = [
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     FLAGS.append("--no-sandbox")  # Chromium refuses to start its sandbox as root
 
+STARTER = Path(__file__).with_name("chromium.sh")
+"""Starts $CHROMIUM_PROGRAM with one list of features more."""
+
 LOCAL_SCHEMES = {"about", "blob", "data", "chrome"}
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -97,8 +100,11 @@ def running_chromium() -> Iterator[Browser]:
         except Exception as error:  # Playwright raises no class of its own here
             raise NoChromium(f"Playwright's driver does not start: {error}") from error
         program = find_chromium(playwright)
+        env = {**os.environ, "CHROMIUM_PROGRAM": program}
         try:
-            browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+            browser = playwright.chromium.launch(
+                executable_path=STARTER if os.name == "posix" else program, args=FLAGS, env=env
+            )
         except PlaywrightError as error:
             raise NoChromium(f"{program} does not start:\n{error.message}") from error
         yield browser

@@ -83,11 +83,14 @@ class Lab:
             MARK: self._mark,
             **(env or {}),
         }
-        # No pop-up that asks whether to fetch news, and no fetching.
+        # No pop-up that asks whether to fetch news, and no fetching. Nor does each page ask whether JupyterLab is to be
+        # built again: Node would be started twice for the answer.
         page_config = root / FOLDERS["JUPYTER_CONFIG_DIR"] / "labconfig" / "page_config.json"
         page_config.parent.mkdir()
         news = "@jupyterlab/apputils-extension:announcements"
-        page_config.write_text(json.dumps({"disabledExtensions": {news: True}}))
+        page_config.write_text(
+            json.dumps({"disabledExtensions": {news: True}, "buildAvailable": False, "buildCheck": False})
+        )
 
     def __enter__(self) -> Self:
         self.start()
@@ -111,6 +114,7 @@ class Lab:
             f"--ServerApp.port={self._port}",  # after a stop the one that it had
             f"--ServerApp.root_dir={self.notebooks}",
             f"--IdentityProvider.token={self._token}",
+            "--LanguageServerManager.autodetect=False",  # it would ask npm where Node's programs are
             *self._options,
         ]
         with (self.root / "server.log").open("ab") as log:
