@@ -16,6 +16,7 @@ from tests.server.hall import HANG_S, UNHURRIED
 from tests.socketio.client import Client
 from tests.socketio.conftest import OpenHall, SocketIoHall
 from wslive.server.settings import Rate
+from wslive.server.websocket.carrier import READ_BYTES
 from wslive.socketio.handler import MAX_PAYLOAD_BYTES, MAX_UNREAD, OTHER_VERSION, UNKNOWN_CONNECTION
 from wslive.socketio.identity import COOKIE, kept_cookie
 from wslive.wire.close_codes import CloseCode
@@ -145,7 +146,7 @@ async def test_a_flood_makes_its_sender_wait_and_fills_no_memory(open_hall: Open
     [transport] = hall.gateway.transports.values()
     for _ in range(20 * MAX_UNREAD):
         await client.socket.send("4x")
-    assert transport.websocket.receive_queue.qsize() <= MAX_UNREAD
+    assert transport.websocket.receive_queue.qsize() <= MAX_UNREAD + READ_BYTES // 6  # what was read with the last one
     assert (await client.ended())[0] is not None  # so much nonsense has an end
 
 
@@ -156,7 +157,9 @@ async def test_who_floods_waits_and_loses_nothing(open_hall: OpenHall):
     began_s = loop.time()
     for number in range(20):  # a message counts as 256 bytes more
         await client.emit("message", f"line {number}")
-    await host.until(lambda view: len(view["activities"]["2"]["lines"]) == 20)
+    await host.until(lambda view: len(view["activities"]["2"]["lines"]) == 20)  # perhaps read at once
+    await client.emit("message", "line 20")
+    await host.until(lambda view: len(view["activities"]["2"]["lines"]) == 21)
     assert loop.time() - began_s > (20 * 256 - 2_000) / 20_000
 
 
@@ -229,8 +232,26 @@ async def test_what_is_not_even_engine_io_ends_the_connection_with_a_code(
 ):
     client = await hall.guest()
     await client.socket.send(message)
-    assert await client.ended() == (code, code.sentence)
+    ended = await client.ended()
+    assert ended[0] == code
+    assert ended[1] == code.sentence or code is CloseCode.FRAME_TOO_BIG  # there the limit is named
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("first", "frame"),
+    [(b"", b"\x89\x80\0\0\0\0"), (b"\x01\x81\0\0\0\x004", b"\x00\x80\0\0\0\0")],
+    ids=["pings", "fragments"],
+)
+async def test_frames_that_bring_nothing_make_their_sender_wait_too(open_hall: OpenHall, first: bytes, frame: bytes):
+    hall = await open_hall(receive_rate=Rate(per_s=20_000, burst=2_000))
+    client = await hall.guest()
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+    client.socket.transport.write(first + 40 * frame)
+    for _ in range(2):  # the first one may be read with them
+        await (await client.socket.ping())
+    assert loop.time() - began_s > (40 * 256 - 2_000) / 20_000
 
 
 async def test_who_breaks_off_a_poll_has_left(hall: SocketIoHall):
@@ -268,6 +289,35 @@ async def test_an_upgrade_that_is_none_leaves_no_websocket_open(
         await socket.wait_closed()
         assert socket.close_code == CloseCode.PROTOCOL_ERROR
     assert caplog.text == ""
+
+
+async def test_a_connection_has_one_websocket_at_a_time(hall: SocketIoHall):
+    sid = opened(await handshake(hall))["sid"]
+    address = f"ws{hall.server.url[4:]}/socket.io/?EIO=4&transport=websocket&sid={sid}"
+    async with connect(address, proxy=None) as first:
+        for _ in range(3):
+            async with connect(address, proxy=None) as another:
+                await another.wait_closed()
+                assert another.close_code == CloseCode.PROTOCOL_ERROR
+        await first.send("2probe")
+        assert await first.recv() == "3probe"
+
+
+async def test_after_an_upgrade_that_was_cut_polling_goes_on(hall: SocketIoHall):
+    sid = opened(await handshake(hall))["sid"]
+    query = f"EIO=4&transport=polling&sid={sid}"
+    [transport] = hall.gateway.transports.values()
+    async with connect(f"ws{hall.server.url[4:]}/socket.io/?EIO=4&transport=websocket&sid={sid}", proxy=None):
+        assert transport.websocket is not None
+    async with asyncio.timeout(HANG_S):
+        while transport.websocket is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await handshake(hall, query, method="POST", body="40")
+    assert (await handshake(hall, query)).body.startswith(b"40")
+    transport.close(CloseCode.HELLO_TIMEOUT)  # not lost with the WebSocket
+    async with asyncio.timeout(HANG_S):
+        while hall.gateway.transports:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_a_websocket_in_place_of_polling_leaves_none_open(hall: SocketIoHall):

@@ -27,7 +27,8 @@ class Engine:
     def __init__(self) -> None:
         self.queue = Queue()
         self.sockets: dict[str, Any] = {"1": self}
-        self.is_closed = False
+        self.is_closed = self.upgraded = False
+        self.upgrading = True
         self.waited: bool | None = None
 
     async def send_packet(self, id: str, packet: Any) -> None:
@@ -47,8 +48,9 @@ class WebSocket:
 
     def __init__(self) -> None:
         self.closed: list[Any] = []
+        self.is_clear = True
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed.append((code, reason))
 
     def cut(self) -> None:
@@ -76,23 +78,46 @@ async def test_what_cannot_be_sent_any_more_is_dropped(transport: Transport, eng
     assert engine.queue.packets == []
 
 
-async def test_the_way_is_clear_when_queue_and_stream_are_empty(transport: Transport, engine: Engine):
+async def test_the_way_is_clear_when_queue_and_websocket_are_empty(transport: Transport, engine: Engine):
     drained = []
     transport.on_drained = lambda: drained.append(True)
+    transport.websocket = WebSocket()
     await transport.send(['2["a"]'])
+    transport.websocket.is_clear = False
     assert not transport.is_clear
-    writing: list[asyncio.Future[None]] = [asyncio.get_running_loop().create_future() for _ in range(2)]
-    for written in writing:
-        transport.writing(written)
     engine.queue.packets.clear()
+    transport.drained()
     assert not transport.is_clear
-    writing[0].set_result(None)
-    await asyncio.sleep(0)
     assert drained == []
-    writing[1].set_exception(ConnectionError("gone"))  # looked at, or asyncio would log it
-    await asyncio.sleep(0)
-    assert drained == [True]
+    transport.websocket.is_clear = True
+    transport.drained()
     assert transport.is_clear
+    assert drained == [True]
+
+
+async def test_it_has_one_websocket_at_a_time(transport: Transport, engine: Engine):
+    first, second = WebSocket(), WebSocket()
+    assert transport.has_got(first)
+    assert not transport.has_got(second)
+    transport.has_lost(second)
+    assert transport.websocket is first
+    assert engine.upgrading
+    transport.has_lost(first)
+    assert not engine.upgrading  # it goes on by polling
+    assert transport.has_got(second)
+
+
+async def test_a_websocket_that_is_left_is_closed_a_moment_after_the_end(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("wslive.socketio.transport.FAREWELL_S", 0.0)
+    websocket = WebSocket()
+    transport.has_got(websocket)
+    transport.ended()
+    assert websocket.closed == []
+    while not websocket.closed:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    assert websocket.closed == [(1000, "")]
 
 
 async def test_it_waits_for_a_hello_while_nobody_is_in(transport: Transport):

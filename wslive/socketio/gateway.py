@@ -125,8 +125,8 @@ class Gateway:
             network=network,
             from_elsewhere=self.context.gate.is_from_elsewhere(handler.request, network),
         )
-        if handler.ws_connection is not None:
-            transport.websocket = handler
+        if handler.websocket is not None:
+            transport.has_got(handler)
         handler.transport = self.transports[id] = transport
         self.context.connected(transport)
 

@@ -2,6 +2,9 @@
 
 What may connect is the server's to say: its `Gate` and its limits, the same as for every WebSocket. python-engineio's
 own look at the Origin is switched off, since it knows one list and not the rest.
+
+After its handshake a WebSocket leaves Tornado as every other one does (`server.websocket`), so fragments, pings and
+floods are no special case here. What python-engineio sees of it is a queue of messages.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from tornado.web import RequestHandler
 from wslive.server.access.origins import refusal_of
 from wslive.server.http.access_log import Discreet
 from wslive.server.http.context import Context
-from wslive.server.http.handshake import turn_away, turned_away
+from wslive.server.http.handshake import taken_over, turn_away, turned_away
 from wslive.server.http.pages import Handler
+from wslive.server.websocket.rfc6455 import NORMAL, text_frame
+from wslive.server.websocket.socket import WebSocket
 from wslive.socketio.identity import COOKIE, kept_cookie, new_secret
 from wslive.socketio.transport import Transport
 from wslive.wire.close_codes import CloseCode
@@ -39,7 +44,7 @@ ENGINE_PACKETS = frozenset("123456")
 """What a client's messages begin with: close, ping, pong, message, upgrade, nothing."""
 
 MAX_UNREAD = 64
-"""Messages of one WebSocket that wait to be worked off."""
+"""So many messages of one WebSocket wait to be worked off, and what was read with them; then no more is read."""
 
 OTHER_VERSION = (
     "This server speaks the protocol of Socket.IO 3 and 4 (Engine.IO 4). Use socket.io-client 4, or python-socketio 5."
@@ -60,13 +65,12 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
 
         secret = ""
         cookie: str | None = None
+        websocket: WebSocket | None = None
         transport: Transport | None = None
         """None also where a request is answered before `prepare`: one by a method that HTTP does not know."""
 
         async def prepare(self) -> None:
             """Admit or refuse a request; who floods waits."""
-            # The driver reads on however slowly what came is worked off; a full queue makes the sender wait.
-            self.receive_queue: asyncio.Queue[str | bytes | None] = asyncio.Queue(MAX_UNREAD)
             engine_id = self.get_query_argument("sid", None)
             self.transport = transports.get(engine_id)
             if engine_id is None:
@@ -127,13 +131,31 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
         def get_compression_options(self) -> None:
             """None: it costs memory for every connection, and the frames are small."""
 
+        @property
+        def ping_interval(self) -> float | None:
+            """None: Tornado pings nobody here (see `server.websocket.keepalive`)."""
+            return None
+
         async def open(self, *args: str, **kwargs: str) -> None:
             """The WebSocket's handshake is done."""
-            self.set_nodelay(True)
-            if self.transport is not None:
-                self.transport.websocket = self
+            transport = self.transport
+            if transport is not None and not transport.has_got(self):
+                self.close(CloseCode.PROTOCOL_ERROR, CloseCode.PROTOCOL_ERROR.sentence)
+                return
+            websocket = await taken_over(
+                self, context, too_big=CloseCode.FRAME_TOO_BIG, max_message_bytes=MAX_PAYLOAD_BYTES
+            )
+            if websocket is None:
+                if transport is not None:
+                    transport.has_lost(self)
+                return
+            self.websocket = websocket
+            self._is_flushing = False
+            self._outbox = websocket.outbox(on_drained=self._drained, on_full=websocket.abort)
             self._serving = asyncio.ensure_future(sio.eio.handle_request(self))
             self._serving.add_done_callback(self._served)
+            websocket.begin(context.keepalive, self._received, self._lost)
+            await websocket.ended()
 
         def _served(self, serving: asyncio.Future[Any]) -> None:
             error = None if serving.cancelled() else serving.exception()
@@ -142,42 +164,75 @@ def engine_handler(context: Context, transports: Mapping[str | None, Transport],
             # The driver lets go of a WebSocket that is none of the protocol, and leaves it open.
             self.close(CloseCode.PROTOCOL_ERROR, CloseCode.PROTOCOL_ERROR.sentence)
 
-        async def on_message(self, message: str | bytes) -> None:
+        def _received(self, message: str | bytes) -> None:
             """Something came. What is not even Engine.IO ends the connection, as the official server does."""
-            if len(message) > MAX_PAYLOAD_BYTES:
-                self.close(CloseCode.FRAME_TOO_BIG, CloseCode.FRAME_TOO_BIG.sentence)
-            elif isinstance(message, str) and message[:1] not in ENGINE_PACKETS:
+            assert self.websocket is not None
+            if isinstance(message, str) and message[:1] not in ENGINE_PACKETS:
                 self.close(CloseCode.PROTOCOL_ERROR, CloseCode.PROTOCOL_ERROR.sentence)
-            else:
-                await self._slow_down(len(message), 1)
-                await self.receive_queue.put(message)
+                return
+            self.receive_queue.put_nowait(message)
+            if self.receive_queue.qsize() >= MAX_UNREAD:
+                self.websocket.pause()
+
+        async def get_next_message(self) -> str | bytes | None:
+            """What came next; None at the end."""
+            message: str | bytes | None = await self.receive_queue.get()
+            if self.websocket is not None and self.receive_queue.qsize() == MAX_UNREAD - 1:
+                self.websocket.resume()
+            return message
+
+        def _lost(self) -> None:
+            """The WebSocket is no more: what came before is worked off, then its end is."""
+            self.receive_queue.put_nowait(None)
+            if self.transport is not None:
+                self.transport.has_lost(self)
+
+        def on_close(self) -> None:
+            """Tornado's part is over; the driver would take this for the end of the WebSocket."""
 
         def on_connection_close(self) -> None:
             """Whoever breaks off a poll is gone, as for the official server; python-engineio would wait for a pong."""
             super().on_connection_close()
-            if self.transport is not None and self.transport.websocket is None:
+            is_poll = self.get_status() != 101
+            if is_poll and self.transport is not None and self.transport.websocket is None:
                 self.transport.abort()
 
-        def on_close(self) -> None:
-            """The socket is gone: what came before is worked off, then the end is."""
-            self._ending = asyncio.ensure_future(self.receive_queue.put(None))
+        def write_message(self, message: str | bytes, binary: bool = False) -> None:
+            """Send a text; nobody here sends anything else."""
+            assert isinstance(message, str)
+            self._outbox.post(text_frame(message.encode()))
+            if not self._is_flushing:
+                self._is_flushing = True
+                asyncio.get_running_loop().call_soon(self._flushed)  # after the outbox
 
-        def write_message(self, message: str | bytes, binary: bool = False) -> Any:
-            """Send, and count what has not left yet."""
-            written = super().write_message(message, binary)
-            if self.transport is not None:
-                self.transport.writing(written)
-            return written
+        def _flushed(self) -> None:
+            self._is_flushing = False
+            self._drained()
 
-        def on_finish(self) -> None:
-            """A poll was answered: what waited has been taken."""
+        def _drained(self) -> None:
             if self.transport is not None:
                 self.transport.drained()
 
+        @property
+        def is_clear(self) -> bool:
+            """Whether nothing that was sent waits for the other side."""
+            return self.websocket is None or (not self._is_flushing and self._outbox.is_clear)
+
+        def on_finish(self) -> None:
+            """A poll was answered: what waited has been taken."""
+            self._drained()
+
+        def close(self, code: int | None = None, reason: str | None = None) -> None:
+            """Begin the closing handshake."""
+            if self.websocket is None:
+                super().close(code, reason)
+            else:
+                self.websocket.close(code or NORMAL, reason or "")
+
         def cut(self) -> None:
             """Cut the WebSocket's connection without a word."""
-            if self.ws_connection is not None and self.ws_connection.stream is not None:
-                self.ws_connection.stream.close()
+            if self.websocket is not None:
+                self.websocket.abort()
 
     return EngineHandler
 

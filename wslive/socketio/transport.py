@@ -1,7 +1,7 @@
 """One Engine.IO connection: long-polling, a WebSocket, or the one that became the other.
 
 What is sent waits in the connection's queue until a writer or the client's next request takes it, and then in the
-WebSocket's stream. Only while both are empty the way is clear; `drained` is called when it is so again, and tells
+WebSocket's outbox. Only while both are empty the way is clear; `drained` is called when it is so again, and tells
 whoever is on top.
 """
 
@@ -33,9 +33,9 @@ class Transport:
         cookie: The secret of the cookie that it showed, with the handshake or later.
         sid: The Socket.IO id of the client that came in by it; None while none has.
         network: Where the client is.
-        throttle: How much it may send before it has to wait, by requests and the WebSocket together.
+        throttle: How much it may send by requests before it has to wait; its WebSocket has another one.
         from_elsewhere: Whether it is another device than that of the server.
-        websocket: The handler of its WebSocket, once it has one.
+        websocket: The handler of its WebSocket, or of one that is to become it; see `has_got`.
         on_drained: Called when everything sent has gone.
         on_bye: Says farewell to the client; None while nobody has come in.
     """
@@ -64,7 +64,6 @@ class Transport:
         self.on_bye: Callable[[float], None] | None = None
         self.opened_at_s = time.monotonic()
         self._engine = engine
-        self._unsent = 0
 
     @property
     def is_waiting_for_hello(self) -> bool:
@@ -75,7 +74,8 @@ class Transport:
     def is_clear(self) -> bool:
         """Whether nothing that was sent is still here."""
         socket = self._engine.sockets.get(self.id)
-        return self._unsent == 0 and (socket is None or socket.queue.empty())
+        is_taken = self.websocket is None or self.websocket.is_clear
+        return is_taken and (socket is None or socket.queue.empty())
 
     async def send(self, packets: Iterable[str]) -> None:
         """Send Socket.IO packets."""
@@ -93,16 +93,20 @@ class Transport:
 
     # ── what the handler tells ────────────────────────────────────────────────────────────────────────────────────
 
-    def writing(self, written: asyncio.Future[None]) -> None:
-        """Something goes into the WebSocket's stream."""
-        self._unsent += 1
-        written.add_done_callback(self._written)
+    def has_got(self, websocket: Any) -> bool:
+        """Whether a WebSocket may become this connection's: it has one at a time, or they would be without number."""
+        if self.websocket is not None:
+            return False
+        self.websocket = websocket
+        return True
 
-    def _written(self, written: asyncio.Future[None]) -> None:
-        if not written.cancelled():
-            written.exception()  # looked at; that the connection has ended is told by itself
-        self._unsent -= 1
-        self.drained()
+    def has_lost(self, websocket: Any) -> None:
+        """A WebSocket is no more: it was this connection, which ends by itself, or did not become it."""
+        if self.websocket is websocket:
+            self.websocket = None
+            socket = self._engine.sockets.get(self.id)
+            if socket is not None and not socket.upgraded:
+                socket.upgrading = False  # or python-engineio would hand out nothing by polling any more
 
     def drained(self) -> None:
         """Something was taken; perhaps everything."""
@@ -132,18 +136,21 @@ class Transport:
         self._end()
 
     def ended(self) -> None:
-        """It is over. A moment later what nobody polled for is dropped: python-engineio waits for it to be taken."""
+        """It is over. A moment later what nobody polled for is dropped, and a WebSocket that is still there closed.
+
+        python-engineio waits for the one to be taken, and leaves the other open that has not become the connection.
+        """
         socket = self._engine.sockets.get(self.id)
-        if socket is not None:
-            asyncio.get_running_loop().call_later(FAREWELL_S, _drop, socket.queue)
+        asyncio.get_running_loop().call_later(FAREWELL_S, self._clear, None if socket is None else socket.queue)
+
+    def _clear(self, queue: asyncio.Queue[Any] | None) -> None:
+        if self.websocket is not None:
+            self.websocket.close()
+        while queue is not None and not queue.empty():
+            queue.get_nowait()
+            queue.task_done()
 
     def _end(self) -> None:
         socket = self._engine.sockets.get(self.id)
         if socket is not None:
             self._engine.start_background_task(socket.close, wait=False)
-
-
-def _drop(queue: asyncio.Queue[Any]) -> None:
-    while not queue.empty():
-        queue.get_nowait()
-        queue.task_done()

@@ -67,7 +67,9 @@ def turn_away(handler: RequestHandler, status: int, sentence: str) -> None:
     handler.finish(sentence)
 
 
-async def taken_over(handler: WebSocketHandler, context: Context, *, too_big: int) -> WebSocket | None:
+async def taken_over(
+    handler: WebSocketHandler, context: Context, *, too_big: int, max_message_bytes: int | None = None
+) -> WebSocket | None:
     """The WebSocket of a handler whose `open` was called; the handler hears nothing of it any more.
 
     None where the connection is gone already: an `open` that raised would be a mistake of the server's in the log.
@@ -77,7 +79,8 @@ async def taken_over(handler: WebSocketHandler, context: Context, *, too_big: in
     Args:
         handler: Anyone's, with its handshake done.
         context: The server's.
-        too_big: The close code for messages beyond `max_frame_bytes`.
+        too_big: The close code for messages that are too large.
+        max_message_bytes: The largest that is taken; without, the `max_frame_bytes` of the settings.
     """
     handler.set_nodelay(True)
     assert handler.ws_connection is not None
@@ -91,7 +94,7 @@ async def taken_over(handler: WebSocketHandler, context: Context, *, too_big: in
     return WebSocket(
         carrier,
         context.flusher,
-        max_message_bytes=settings.max_frame_bytes,
+        max_message_bytes=max_message_bytes or settings.max_frame_bytes,
         max_outbox_bytes=settings.max_outbox_bytes,
         receive_rate=settings.receive_rate,
         too_big=too_big,
