@@ -38,8 +38,6 @@ logger = logging.getLogger("wslive.server")
 _MAX_BODY_BYTES = 64 * 1024
 _BODY_TIMEOUT_S = 10.0
 _FAREWELL_S = 2.0
-# Of handlers that stay with Tornado; ours know their own limit.
-_MAX_MESSAGE_BYTES = 1024 * 1024
 
 
 MakeIdentity = Callable[[Signer], Identity]
@@ -223,9 +221,6 @@ class Server:
                 *_below(self.settings.base_path, [] if vouching is None else vouching.identity.routes()),
             ],
             **({} if vouching is None else vouching.identity.application_settings()),
-            websocket_ping_interval=self.settings.ping_interval_s,
-            websocket_ping_timeout=self.settings.ping_interval_s,
-            websocket_max_message_size=_MAX_MESSAGE_BYTES,
             log_function=log_request,
             default_handler_class=pages.NotFoundHandler,
             default_handler_args={"context": self._context},
