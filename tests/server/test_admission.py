@@ -349,6 +349,22 @@ async def test_of_an_ended_room_those_who_were_in_it_are_told_so(hall: Hall):
     assert code_of(await refused(hall, token=viewer.token, role="viewer")) == ended
 
 
+async def test_an_ended_room_is_not_opened_for_strangers(open_hall: OpenHall):
+    hall = await open_hall(room_idle_s=0.05, sweep_interval_s=0.02, away_after_s=0.01)
+    node, host, ada = hall.server.context.node, await hall.host(), await hall.join("Ada")
+    await host.done(0, "end_room")
+    for person in (host, ada):
+        await person.closed()
+    async with asyncio.timeout(20):
+        while hall.code in node.live:  # noqa: ASYNC110 (nothing tells us)
+            await asyncio.sleep(0.01)
+    for hello in ({}, {"role": "viewer"}, {"ref": REF, "name": "Eve"}):
+        assert await refused(hall, **hello) == UNAVAILABLE
+        assert hall.code not in node.live
+    assert code_of(await refused(hall, token=ada.token)) == ("room_has_ended", CloseCode.ROOM_ENDED)
+    assert (await hall.host()).view["room"]["ended"] is True
+
+
 async def test_the_host_may_still_look_at_an_ended_room(open_hall: OpenHall):
     hall = await open_hall(host_rate=UNHURRIED)
     host = await hall.host()
