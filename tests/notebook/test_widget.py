@@ -118,7 +118,7 @@ def test_an_invitation_has_a_qr_code_only_where_others_can_follow_it() -> None:
 
 def test_the_widget_is_one_and_shows_links_that_come_later(room: HostRoom) -> None:
     assert room.widget is room.widget
-    room._set_links(["http://192.168.1.7:8765"])
+    room._set_links(["javascript:alert(1)//", "http://192.168.1.7:8765"])
     assert room.widget.invite["links"] == [f"http://192.168.1.7:8765/r/{room.code}"]
     assert room.links == room.widget.invite["links"]
 

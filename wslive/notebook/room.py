@@ -346,7 +346,8 @@ class HostRoom(HostLive, Shown):
         return f"<HostRoom {title!r} at {self.link}: {state}, {joined} joined, host key ••••>"
 
     def _set_links(self, urls: list[str], *, here: bool = False) -> None:
-        self.links = [f"{url}/r/{self.code}" for url in urls]
+        # The server may be somebody else's, and these are links in the notebook's page: no javascript: address.
+        self.links = [f"{url}/r/{self.code}" for url in urls if url.startswith(("http://", "https://"))]
         self.is_open_here = here
         for widget in list(self.widgets):
             widget.refresh_invitation()
