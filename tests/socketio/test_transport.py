@@ -130,18 +130,28 @@ async def test_it_waits_for_a_hello_while_nobody_is_in(transport: Transport):
     assert transport.opened_at_s >= opened_at_s
 
 
-async def test_a_websocket_is_closed_with_a_code(transport: Transport):
+async def test_a_websocket_is_closed_with_a_code(transport: Transport, engine: Engine):
     transport.websocket = WebSocket()
+    engine.upgraded = True
     transport.close(CloseCode.HELLO_TIMEOUT)
     transport.close(CloseCode.SLOW_READER, "too slow")
     assert transport.websocket.closed == [
         (CloseCode.HELLO_TIMEOUT, CloseCode.HELLO_TIMEOUT.sentence),
         (CloseCode.SLOW_READER, "too slow"),
     ]
+    assert engine.waited is None  # that follows from it
 
 
 async def test_a_polling_connection_is_closed_without_waiting_for_its_polls(transport: Transport, engine: Engine):
     transport.close(CloseCode.HELLO_TIMEOUT)
+    await engine.closing
+    assert engine.waited is False
+
+
+async def test_a_websocket_that_has_not_become_it_yet_does_not_keep_it(transport: Transport, engine: Engine):
+    transport.websocket = WebSocket()
+    transport.close(CloseCode.HELLO_TIMEOUT)
+    assert len(transport.websocket.closed) == 1
     await engine.closing
     assert engine.waited is False
 

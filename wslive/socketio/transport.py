@@ -119,8 +119,9 @@ class Transport:
         """Close it; official clients come back by themselves."""
         if self.websocket is not None:
             self.websocket.close(code, reason or code.sentence)
-        else:
-            self._end()
+        socket = self._engine.sockets.get(self.id)
+        if self.websocket is None or (socket is not None and not socket.upgraded):
+            self._end()  # also where the WebSocket has not become it yet
 
     def say_bye(self, spread_s: float) -> None:
         """The server goes down."""
