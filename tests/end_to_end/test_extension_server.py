@@ -145,6 +145,20 @@ def test_the_code_of_an_open_room_cannot_be_guessed_at_its_page(tmp_path: Path) 
         assert server.knock({"room": code}) == "too_fast"
 
 
+def test_with_the_last_open_room_the_way_in_is_deleted_too(server: JupyterServer) -> None:
+    room, other = server.open_room("Open"), server.open_room("Other")
+    for made in (room, other):
+        assert len(server.let_in(made["code"])["links"]) > 0
+    assert server.call("DELETE", f"wslive/api/rooms/{room['code']}", bearer=room["host_key"])[0] == 200
+    asked = f"wslive/api/server?room={other['code']}"
+    assert len(server.call("GET", asked)[1]["audience"]) > 0
+    assert server.call("DELETE", f"wslive/api/rooms/{other['code']}", bearer="hk_wrong")[0] == 403
+    assert len(server.call("GET", asked)[1]["audience"]) > 0
+    assert server.call("DELETE", f"wslive/api/rooms/{other['code']}", bearer=other["host_key"])[0] == 200
+    assert server.call("GET", asked)[1]["audience"] == []
+    assert server.ask("wslive/")[0] == 403, "nobody is let in any more"
+
+
 def test_a_forged_host_gets_nothing_with_or_without_a_login(server: JupyterServer) -> None:
     room = server.open_room()
     for path in ("wslive/", f"wslive/r/{room['code']}", "wslive/static/page.js", "wslive/api/server", "wslive/ws"):

@@ -121,11 +121,7 @@ class Audience:
         live = await self._server.context.node.find(code)
         code, room = live.record.code, live.record.room
         if audience == "this_computer":
-            was_open = code in self._codes
-            self._codes.discard(code)
-            if not self._codes and self._is_direct:
-                self._server.context.network.let_in(audience)
-            if was_open:
+            if self.close(code):
                 self._audit.info("%s: room %s takes in nobody new without a login", _who(), room)
             return CLOSED
         if self._allowed != "anyone":
@@ -136,6 +132,16 @@ class Audience:
         where = [*found.links, *(["the address at which Jupyter is reached"] if found.here else [])]
         self._audit.info("%s: people without a login are let into room %s, at %s", _who(), room, ", ".join(where))
         return found
+
+    def close(self, code: str) -> bool:
+        """Let nobody new into a room, which may be no more; whether people were let in."""
+        code = clean_code(code)
+        was_open = code in self._codes
+        self._codes.discard(code)
+        self._shown_at.pop(code, None)
+        if not self._codes and self._is_direct:
+            self._server.context.network.let_in("this_computer")
+        return was_open
 
     def _open(self, code: str, audience: str) -> None:
         if self._is_direct:

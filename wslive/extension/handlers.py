@@ -255,6 +255,11 @@ class RoomHandler(_Api, api.RoomHandler):
 
     delete = allow_unauthenticated(api.RoomHandler.delete)
 
+    async def _delete(self, code: str) -> None:
+        await super()._delete(code)
+        assert self.mount.audience is not None
+        self.mount.audience.close(code)  # the last one takes the way in with it
+
 
 class PersonHandler(_Api, api.PersonHandler):
     """`/api/rooms/CODE/people/PERSON`."""
