@@ -1,15 +1,21 @@
 """Opening: how long the first person waits for a room with a million votes after the server has started.
 
 The store is filled through a server, once, with a thousand votes of each of a thousand people, and kept in build/bench/
-until the code of the log, the rooms or the server changes.
+until the code of the log, the rooms or the server changes. It is opened three times: as a server left it that was stopped,
+as one left it that was killed (with the checkpoint before, an eighth of the log behind), and without any checkpoint, as
+after an update of wslive.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
+
+import msgspec
 
 from benchmarks import servers
 from benchmarks.load import Load, Sent, frame
@@ -28,17 +34,36 @@ _RATE_PER_S = 20_000.0
 def opened(setup: Setup) -> list[Row]:
     """The first and the second person after a start."""
     store = _filled(setup)
-    repeated = repeat(setup, {"wslive": lambda: _open(setup, store)})
+    repeated = repeat(setup, {"wslive": lambda: _open_each_way(setup, store)})
     row = repeated.row(
         "opening",
         f"opening a room of {VOTES:,} votes from SQLite, s",
         "first s",
         aim="≤ 5 s (0.5 s)",
-        note=f"the second person: {spread(repeated.figures('wslive', 'second s'))} s; server "
+        note=f"the second person: {spread(repeated.figures('wslive', 'second s'))} s; after a kill: "
+        f"{spread(repeated.figures('wslive', 'killed s'))} s; without a checkpoint: "
+        f"{spread(repeated.figures('wslive', 'whole s'))} s; server "
         f"{spread(repeated.figures('wslive', 'MB'))} MB afterwards; the file has {store.stat().st_size / 1e6:,.0f} MB",
     )
     row.is_reached = repeated.median("wslive", "first s") <= 5
     return [row]
+
+
+def _open_each_way(setup: Setup, store: Path) -> Run:
+    stopped = _open(setup, store)
+    with closing(sqlite3.connect(store)) as db, db:
+        values = msgspec.msgpack.decode(_checkpoint_before(store).read_bytes())
+        db.execute("INSERT OR REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    killed = _open(setup, store)
+    with closing(sqlite3.connect(store)) as db, db:
+        db.execute("DELETE FROM checkpoints")
+    whole = _open(setup, store)  # and keeps a checkpoint again
+    return Run(stopped.figures | {"killed s": killed.figures["first s"], "whole s": whole.figures["first s"]})
+
+
+def _checkpoint_before(store: Path) -> Path:
+    """Where the last checkpoint before the server was stopped is."""
+    return store.with_suffix(".checkpoint")
 
 
 def _open(setup: Setup, store: Path) -> Run:
@@ -93,5 +118,8 @@ def _filled(setup: Setup) -> Path:
             assert not views.refused, views.refused[0]
         code = hall.code
         hall.close()
+        with closing(sqlite3.connect(store)) as db:
+            (values,) = db.execute("SELECT * FROM checkpoints").fetchall()
+        _checkpoint_before(store).write_bytes(msgspec.msgpack.encode(values))
     store.with_suffix(".code").write_text(code)
     return store

@@ -245,6 +245,68 @@ def test_an_answer_to_what_nobody_waits_for_changes_nothing(
     assert kept == [[[3, None]], {}]
 
 
+def test_of_a_long_chat_the_replica_keeps_the_latest_lines_and_says_where_they_begin(
+    hall: Hall, new_page: Pages
+) -> None:
+    found = new_page().evaluate(
+        """async (files) => {
+            const replica = new (await import(files + "wire.js")).Replica();
+            const chat = { history: { from: 0, more: false }, lines: {} };
+            const activities = { 2: chat, 3: { lines: {} } };
+            const count = (id) => Object.keys(activities[id].lines).length;
+            replica.welcome({ position: { epoch: "e1", offset: 9 }, view: { activities } });
+            const most = [0, 0];
+            for (let id = 10; id <= 3_000; id++) {
+                const put = { op: "put", key: `${id}`, value: { id } };
+                const ops = ["2", "3"].map((activity) => ({ ...put, path: ["activities", activity, "lines"] }));
+                replica.delta({ from: id - 1, to: id, ops });
+                [2, 3].forEach((activity, i) => { most[i] = Math.max(most[i], count(activity)); });
+            }
+            const { history, lines } = replica.view.activities[2];
+            const ids = Object.keys(lines).map(Number);
+            const isWhole = ids.every((id, i) => id === history.from + i && lines[id].id === id);
+            return { most, history, isWhole, last: ids[ids.length - 1], offset: replica.position.offset };
+        }""",
+        f"{hall.url}/static/",
+    )
+    assert 1000 < found["most"][0] <= 1101
+    assert found["most"][1] == 2991  # what does not say where its history begins is kept
+    assert 1900 <= found["history"]["from"] <= 2001
+    assert found["history"]["more"]
+    assert found["isWhole"]
+    assert (found["last"], found["offset"]) == (3000, 3000)
+
+
+def test_subscribers_are_told_once_a_frame_however_much_happens(
+    follow: Callable[..., str], connect: Callable[..., Page]
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.hello()
+        await peer.send(welcome(5))
+        await nothing_more(peer)
+
+    page = connect(follow(script))
+    until(page, "live.status === 'live'")
+    told = page.evaluate(
+        """async () => {
+            const told = [];
+            let since = 0;
+            live.subscribe(() => { since += 1; });
+            for (let frame = 0, before = performance.now(); frame < 60; frame++) {
+                const busy = setInterval(() => live.command(3, "cast_vote", {}).catch(() => {}), 1);
+                await new Promise(requestAnimationFrame);
+                clearInterval(busy);
+                const now = performance.now();
+                if (now - before < 100) told.push(since); // else it was told without waiting any longer for a frame
+                [since, before] = [0, now];
+            }
+            return told;
+        }"""
+    )
+    assert set(told) <= {0, 1}
+    assert told.count(1) > len(told) / 2
+
+
 def test_a_refused_hello_ends_it_with_the_refusal(follow: Callable[..., str], connect: Callable[..., Page]) -> None:
     async def script(peer: Peer) -> None:
         hello = await peer.hello()

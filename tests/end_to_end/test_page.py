@@ -516,6 +516,37 @@ def test_a_long_chat_shows_the_latest_lines_and_older_ones_on_demand(hall: Hall,
     expect(older).to_be_hidden()
 
 
+def test_however_many_lines_come_while_somebody_reads_back_none_is_missing_between(hall: Hall, new_page: Pages) -> None:
+    (ada,) = hall.join("Ada")
+    ada.say(*(f"line {i}" for i in range(320)))
+    page = enter(new_page, hall, "Grace")
+    show_chat(page)
+    page.get_by_role("button", name="Older lines").click()
+    expect(lines(page).first).to_have_text("line 20")
+    page.locator(".wslive-scroller").evaluate("(scroller) => { scroller.scrollTop = 0; }")
+    ada.say(*(f"line {i}" for i in range(320, 1520)))  # more than the page keeps
+    expect(page.get_by_text("line 1519", exact=True)).to_be_attached()
+    shown = lines(page).all_text_contents()
+    assert shown == [f"line {i}" for i in range(1520 - len(shown), 1520)]
+    page.get_by_role("button", name="Older lines").click()
+    expect(page.get_by_text(f"line {1520 - len(shown) - 100}", exact=True)).to_be_attached()
+    more = lines(page).all_text_contents()
+    assert more == [f"line {i}" for i in range(1520 - len(more), 1520)]
+
+
+def test_lines_that_came_while_nobody_could_see_them_are_there_when_somebody_looks(hall: Hall, new_page: Pages) -> None:
+    (ada,) = hall.join("Ada")
+    page = enter(new_page, hall, "Grace")
+    show_chat(page)
+    ada.say("one")
+    expect(lines(page)).to_have_text(["one"])
+    page.get_by_role("button", name="Question").click()
+    ada.say("two")
+    expect(page.get_by_role("button", name="Chat, 1 new line")).to_be_visible()
+    show_chat(page)
+    expect(lines(page)).to_have_text(["one", "two"])
+
+
 def test_hidden_and_muted_lines_disappear(hall: Hall, new_page: Pages) -> None:
     ada, kim = hall.join("Ada", "Kim")
     line = ada.say("hide me")

@@ -324,22 +324,21 @@ class Connection {
 
   /** Tell the subscribers: at most once per animation frame, or per 50 ms in a hidden tab, which has no frames. */
   changed() {
-    if (this.isTelling) return;
-    this.isTelling = true;
-    const tell = () => {
-      if (!this.isTelling) return;
-      this.isTelling = false;
-      for (const subscriber of [...this.subscribers]) {
-        try {
-          if (this.subscribers.has(subscriber)) subscriber(); // one before it may have ended it
-        } catch (error) {
-          console.error(error); // one broken view must not stop the others
-        }
-      }
-    };
+    if (this.timers.tell) return;
     const draws = this.wire.isVisible() && globalThis.requestAnimationFrame;
-    if (draws) requestAnimationFrame(tell);
-    setTimeout(tell, draws ? 200 : 50); // the tab may be hidden before its frame comes
+    if (draws) requestAnimationFrame(() => this.timers.tell && this.tell());
+    this.after("tell", draws ? 200 : 50, () => this.tell()); // the tab may be hidden before its frame comes
+  }
+
+  tell() {
+    this.clear("tell"); // else it would tell once more, between two frames
+    for (const subscriber of [...this.subscribers]) {
+      try {
+        if (this.subscribers.has(subscriber)) subscriber(); // one before it may have ended it
+      } catch (error) {
+        console.error(error); // one broken view must not stop the others
+      }
+    }
   }
 }
 

@@ -192,6 +192,7 @@ function showRoom(live) {
   let ignoreUntil = 0;
   let seenLine = 0;
   let hasNews = false;
+  let isSideShown = false; // kept here: to ask for it while drawing makes the browser lay out the page once more
 
   function tab(label, name) {
     const button = h("button.wslive-tab", { type: "button" }, label, h("span.wslive-badge"));
@@ -255,7 +256,7 @@ function showRoom(live) {
     if (!side.firstChild) VIEWS.chat.render({ model: activityModel(live, { activity: id, place: "page" }), el: side, lib });
     const others = Object.values(activity.lines).filter((line) => line.by !== live.actor);
     const last = others.length ? others[others.length - 1].id : 0;
-    const isSeen = wire.isVisible() && side.offsetParent !== null;
+    const isSeen = wire.isVisible() && isSideShown;
     if (!seenLine || isSeen) seenLine = Math.max(seenLine, last, 1);
     const unread = others.filter((line) => line.id > seenLine).length;
     text(tabs.chat.lastChild, unread ? (unread > 99 ? "99+" : String(unread)) : "");
@@ -285,6 +286,10 @@ function showRoom(live) {
     text(tabs.questions.lastChild, hasNews ? "new" : "");
   }
 
+  new ResizeObserver(() => {
+    isSideShown = side.offsetParent !== null;
+    draw();
+  }).observe(side);
   live.subscribe(draw);
   document.addEventListener("visibilitychange", draw);
   draw();

@@ -96,6 +96,10 @@ export function openBridge(bridge) {
 
 // ── the replica ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+/** How many lines of a chat are kept: a page stays open for hours, and each change walks over all of them. */
+const KEPT_LINES = 1_000;
+const TRIM_EVENTS = 100;
+
 const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 // Object.hasOwn is missing on phones from before 2022.
@@ -124,10 +128,23 @@ export function patch(view, ops) {
   return view;
 }
 
+/** Forget the oldest lines of what has more than `KEPT_LINES`: they can be read again (`read_older`). */
+function forget(view) {
+  for (const activity of Object.values(view.activities ?? {})) {
+    if (!activity.history || !activity.lines) continue;
+    const ids = Object.keys(activity.lines); // whole numbers come in ascending order
+    const first = ids[ids.length - KEPT_LINES];
+    if (ids.length <= KEPT_LINES || first < activity.history.from) continue;
+    activity.lines = Object.fromEntries(Object.entries(activity.lines).slice(-KEPT_LINES));
+    activity.history = { from: Number(first), more: true };
+  }
+}
+
 /** A view and the position at which it stands. */
 export class Replica {
   view = null;
   position = null;
+  trimmedAt = 0;
 
   welcome({ mode, position, ops, view }) {
     this.view = mode === "resume" ? patch(this.view, ops ?? []) : view;
@@ -144,6 +161,10 @@ export class Replica {
     if (from > this.position.offset) return false;
     patch(this.view, ops);
     this.position = { epoch: this.position.epoch, offset: to, chain };
+    if (to - this.trimmedAt > TRIM_EVENTS) {
+      forget(this.view);
+      this.trimmedAt = to;
+    }
     return true;
   }
 }

@@ -4,6 +4,7 @@
 // somebody asks, so that a long room stays quick.
 
 const SHOWN_LINES = 200;
+const SLACK_LINES = 50; // taken away together: each time the browser draws all that stay anew
 const PAGE_LINES = 100;
 const MAX_LINE_CHARS = 500;
 const NEAR_END_PX = 48;
@@ -19,14 +20,19 @@ function barrier(role, settings, me) {
   return me?.muted ? "The host has muted you; your lines are not shown." : "";
 }
 
+/** For a number that goes up and down a little while what it stands for only grows. */
+const rounded = (n) => (n < 100 ? n : n - (n % 100));
+
 function render({ model, el, lib }) {
   const { h, attr, text, show, list } = lib;
   const isHost = model.get("role") === "host";
   const place = model.get("place");
   const older = new Map(); // lines fetched from before the replica's history, by id
+  let olderTo = 0; // where that began then
   let mayHaveOlder = true;
   let window_ = SHOWN_LINES;
   let sticks = true; // to the newest line
+  let isShown = true; // lines that nobody can see are not drawn
   let newest = 0;
   let unread = 0;
   let folded = isHost && place === "cell"; // the notebook is on the beamer: names and lines wait behind a counter
@@ -49,7 +55,13 @@ function render({ model, el, lib }) {
     if (sticks) draw();
   };
   const toNewest = () => sticks && (scroller.scrollTop = scroller.scrollHeight);
-  const observer = new ResizeObserver(toNewest); // it was folded away, or a keyboard took half of the screen
+  const observer = new ResizeObserver(() => {
+    // It was folded away, stands on another tab, or a keyboard took half of the screen.
+    const wasShown = isShown;
+    isShown = scroller.offsetParent !== null;
+    if (isShown && !wasShown) draw();
+    else toNewest();
+  });
   observer.observe(scroller);
   const jump = h("button.wslive-button.wslive-jump", { type: "button", onclick: toEnd });
   const counter = h("button.wslive-button.wslive-counter", { type: "button", onclick: () => fold(!folded) });
@@ -131,7 +143,9 @@ function render({ model, el, lib }) {
     if (window_ > known.length && mayHaveOlder) {
       attr(more, { disabled: true });
       try {
-        const found = await model.get("older")(known[0]?.id ?? model.get("view").history.from, PAGE_LINES);
+        const { from } = model.get("view").history;
+        const found = await model.get("older")(known[0]?.id ?? from, PAGE_LINES);
+        olderTo = from;
         for (const line of found) older.set(line.id, line);
         mayHaveOlder = found.length === PAGE_LINES;
         problem = "";
@@ -147,6 +161,11 @@ function render({ model, el, lib }) {
   /** All lines that this reader knows of, oldest first. */
   function all() {
     const { lines, history } = model.get("view");
+    if (older.size && history.from !== olderTo) {
+      // The replica begins later by now: what lies between would be missing.
+      older.clear();
+      mayHaveOlder = true;
+    }
     const known = Object.values(lines).filter((line) => line.id >= history.from);
     // Beyond the replica's beginning a fetched line is shown as it was then, unless a change of it has come since.
     const before = [...older.values()].filter((line) => line.id < history.from).map((line) => lines[line.id] ?? line);
@@ -213,19 +232,20 @@ function render({ model, el, lib }) {
     if (!view) return;
     const known = all();
     const last = known[known.length - 1];
-    const added = known.filter((line) => line.id > newest && line.by !== model.get("me").actor).length;
-    if (newest) unread += added;
+    const added = known.filter((line) => line.id > newest);
+    if (newest) unread += added.filter((line) => line.by !== model.get("me").actor).length;
+    if (newest) window_ += added.length; // what somebody reads stays
     newest = Math.max(newest, last?.id ?? 0);
-    if (sticks) window_ = SHOWN_LINES;
+    if (sticks && window_ > SHOWN_LINES + SLACK_LINES) window_ = SHOWN_LINES;
     if (sticks && !folded) unread = 0;
 
     show(counter, isHost && place === "cell");
     const fresh = unread ? `, ${unread} new` : "";
-    const size = `${known.length}${view.history.more ? "+" : ""}`;
+    const size = view.history.more ? `${rounded(known.length)}+` : known.length;
     text(counter, `Chat: ${size} ${known.length === 1 ? "line" : "lines"}${fresh}`);
     attr(counter, { "aria-expanded": String(!folded) });
     show(body, !folded);
-    if (folded) return;
+    if (folded || !isShown) return;
 
     const shown = known.slice(-window_);
     list(lines, entries(shown), (entry) => entry.key, make, update);

@@ -50,7 +50,7 @@ READ_BEHIND_REST_S = 0.01
 
 READ_BEHIND_RETRY_S = 5.0
 
-_READ_EVENTS = 2000
+_READ_EVENTS = 500
 _READ_BY = ("wslive", "msgspec", "latex2mathml")
 """Packages that have a say in what a log comes to."""
 
