@@ -51,8 +51,9 @@ function render({ model, el, lib }) {
   const empty = h("p.wslive-empty", {}, "Nothing has been said yet.");
   const scroller = h("div.wslive-scroller", { tabindex: "0", role: "region", "aria-label": "Chat lines" }, more, empty, lines);
   scroller.onscroll = () => {
+    const stuck = sticks;
     sticks = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < NEAR_END_PX;
-    if (sticks) draw();
+    if (sticks && !stuck) draw(); // of every line that comes the browser tells as of a scroll
   };
   const toNewest = () => sticks && (scroller.scrollTop = scroller.scrollHeight);
   const observer = new ResizeObserver(() => {
