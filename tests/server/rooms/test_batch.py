@@ -21,8 +21,9 @@ ADA = Who("p_ada", Role.PARTICIPANT)
 BOB = Who("p_bob", Role.PARTICIPANT)
 
 
-def pending(who: Who, ref: str, kind: str, activity: int = ROOM, /, objection: Refused | None = None, **body: Any):
-    return Pending(who, Command(ref, activity, kind, msgspec.Raw(msgspec.json.encode(body))), print, objection)
+def pending(who: Who, ref: str, wish: str, activity: int = ROOM, /, objection: Refused | None = None, **body: Any):
+    command = Command(ref, activity, wish, msgspec.Raw(msgspec.json.encode(body)))
+    return Pending((who.actor, ref), who, command, print, objection)
 
 
 @pytest.fixture
@@ -32,8 +33,7 @@ def room() -> Room:
     decide(made, [pending(HOST, "h1", "open_room", title="Sorting")], {}, ToldAnswers())
     decide(made, [pending(ADA, "h2", "join"), pending(BOB, "h3", "join")], {}, ToldAnswers())
     poll = {"question": "Which?", "options": ["quick", "merge"]}
-    opening = Command("h4", ROOM, "open_activity", msgspec.Raw(msgspec.json.encode({"kind": "poll", "body": poll})))
-    decide(made, [Pending(HOST, opening, print, None)], {}, ToldAnswers())
+    decide(made, [pending(HOST, "h4", "open_activity", kind="poll", body=poll)], {}, ToldAnswers())
     return made
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wslive.server.rooms.pace import AT_ONCE, SPAN_S, Pace
+from wslive.server.rooms.pace import AT_ONCE, LONGEST_S, MUCH_PER_S, SPAN_S, Pace
 
 
 def test_the_first_commands_wait_for_nothing():
@@ -36,3 +36,38 @@ def test_a_commit_that_takes_longer_than_a_span_is_followed_at_once():
     pace = Pace()
     pace.took(200, 100.0)
     assert pace.rest_s(100.0 + 3 * SPAN_S) == 0
+
+
+def busy() -> Pace:
+    """One that has just taken twice as much as it takes to be busy."""
+    pace = Pace()
+    pace.took(1, 100.0)
+    pace.took(round(2 * MUCH_PER_S * 0.01), 100.01)
+    return pace
+
+
+def test_where_much_comes_a_batch_waits_for_the_tick():
+    assert busy().rest_s(100.01, tick_due_s=100.05) == pytest.approx(0.04)
+    assert busy().rest_s(100.04, tick_due_s=100.05) == pytest.approx(0.01)
+
+
+def test_but_no_longer_than_people_are_to_wait_for_an_ack():
+    assert busy().rest_s(100.01, tick_due_s=200.0) == pytest.approx(LONGEST_S)
+
+
+def test_a_tick_that_is_due_already_is_waited_for_no_longer_than_others():
+    assert busy().rest_s(100.01, tick_due_s=100.0) == pytest.approx(SPAN_S)
+    assert busy().rest_s(100.01) == pytest.approx(SPAN_S)
+
+
+def test_where_less_comes_nobody_waits_for_the_tick():
+    pace = Pace()
+    pace.took(1, 100.0)
+    pace.took(round(MUCH_PER_S * 0.01 / 2), 100.01)
+    assert pace.rest_s(100.01, tick_due_s=100.05) == pytest.approx(SPAN_S)
+
+
+def test_after_a_pause_a_full_queue_is_not_much():
+    pace = busy()
+    pace.took(1000, 101.0)
+    assert pace.rest_s(101.0, tick_due_s=101.05) == pytest.approx(SPAN_S)

@@ -460,6 +460,17 @@ async def test_commands_that_come_close_together_are_stored_together(
     assert log.calls["append"] == appends + 1
 
 
+async def test_where_much_comes_it_is_stored_when_a_tick_is_due(task: RoomTask, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(pace, "MUCH_PER_S", 0.0)
+    loop = asyncio.get_running_loop()
+    due = loop.create_future()
+    handle = loop.call_later(0.05, due.set_result, None)
+    task.tick_due_s = handle.when
+    await asyncio.gather(*(task.ask(ADA, vote(f"a{number}")) for number in range(pace.AT_ONCE)))
+    await task.ask(BOB, vote("b1"))
+    assert due.done()
+
+
 async def test_a_log_is_not_asked_about_refs_that_were_never_in_it(task: RoomTask, log: FaultyLog):
     with log.broken(StoreUnwritable("out of reach"), "find"):
         assert await asyncio.gather(*(task.ask(ADA, vote(f"r{i}")) for i in range(5))) == [5, 6, 7, 8, 9]

@@ -25,6 +25,7 @@ from wslive.server.access import network
 from wslive.server.settings import ServerSettings
 from wslive.server.views.fanout import Fanout
 from wslive.server.views.members import Member
+from wslive.server.websocket.carrier import Carrier
 from wslive.wire.close_codes import CloseCode
 
 NEVER_S = 3600.0
@@ -213,6 +214,7 @@ class Direct:
 
 async def test_a_tick_does_not_begin_before_the_last_one_is_sent(open_line: OpenLine):
     direct = Direct(open_line)
+    await turn()  # the welcomes have left
     last = await direct.tick()
     direct.fanout.remove(next(member for member in direct.members if member is not last))
     direct.small.send(HOST, "say", CHAT, text="and now there are so few that no slices are needed")
@@ -257,6 +259,32 @@ async def test_news_do_not_overtake_what_was_posted_in_the_same_turn(open_line: 
     assert await direct.spans(direct.members[1]) == [(2, 3), (3, 4)]
 
 
+async def test_whoever_is_sent_an_ack_in_this_turn_gets_the_news_by_the_same_send(
+    open_line: OpenLine, monkeypatch: pytest.MonkeyPatch
+):
+    direct = Direct(open_line)
+    await turn()  # the welcomes have left
+    of_voter = direct.lines[2].carrier
+    writes: list[bytes] = []
+    write = type(of_voter).write
+
+    def noted(carrier: Carrier, data: bytes) -> None:
+        if carrier is of_voter:
+            writes.append(data)
+        write(carrier, data)
+
+    monkeypatch.setattr(type(of_voter), "write", noted)
+    voter, watchers = direct.members[2], direct.members[:2]
+    voter.outbox.post(b"<an ack>")
+    await direct.tick()
+    await turn()
+    (data,) = writes
+    assert data.startswith(b"<an ack>")
+    assert b'"delta"' in data
+    for member in (voter, *watchers):
+        assert await direct.spans(member) == [(2, 3)]
+
+
 async def test_what_a_socket_does_not_take_of_a_frame_follows_when_it_can(open_line: OpenLine):
     direct = Direct(open_line)
     slow, line = direct.members[0], direct.lines[0]
@@ -282,6 +310,7 @@ async def test_what_a_socket_does_not_take_of_a_frame_follows_when_it_can(open_l
 
 async def test_catching_up_does_not_overtake_a_slice_that_is_still_to_come(open_line: OpenLine):
     direct = Direct(open_line)
+    await turn()  # the welcomes have left
     last = await direct.tick()
     direct.small.send(HOST, "say", CHAT, text="meanwhile")
     direct.fanout.drained(last)

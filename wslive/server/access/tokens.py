@@ -211,12 +211,18 @@ class RateLimits:
             TooFast: It is empty; says when to come back.
         """
         name, rate = self._host if role is HOST else self._by_kind.get(kind, self._name)
-        level, at_s = self._buckets.get((actor, name), (rate.burst, now_s))
-        level = min(rate.burst, level + (now_s - at_s) * rate.per_s)
+        key = actor, name
+        bucket = self._buckets.get(key)
+        level = rate.burst
+        if bucket is not None:
+            left, at_s = bucket
+            filled = left + (now_s - at_s) * rate.per_s
+            if filled < level:
+                level = filled
         if level < 1:
             wait_s = round((1 - level) / rate.per_s, 1) or 0.1
             raise TooFast(f"That was too fast; try again in {wait_s} seconds.", retry_after_s=wait_s)
-        self._buckets[actor, name] = (level - 1, now_s)
+        self._buckets[key] = (level - 1, now_s)
 
     def forget(self, now_s: float) -> None:
         """Drop the buckets that have filled up again: most people of a room are silent most of the time."""

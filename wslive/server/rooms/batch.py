@@ -27,17 +27,20 @@ Filed = dict[Key, Key]
 
 
 class Pending(msgspec.Struct, frozen=True):
-    """A command that waits for its answer; `objection` refuses it, unless its ref is in the log."""
+    """A command that waits for its answer.
 
+    Attributes:
+        key: What it came with: the actor and the ref.
+        who, command: Whose wish it is, and which.
+        reply: Takes the answer.
+        objection: Refuses it, unless its ref is in the log.
+    """
+
+    key: Key
     who: Who
     command: Command
     reply: Reply
     objection: Refused | None
-
-    @property
-    def key(self) -> Key:
-        """What it came with."""
-        return self.who.actor, self.command.ref
 
 
 class Broken(Exception):
@@ -83,19 +86,19 @@ def decide(room: Room, batch: Sequence[Pending], known: dict[Key, int], told: To
     erasing: list[int] = []
     refused_here: dict[Key, Refused] = {}
     hashes: dict[bytes, bytes] = {}
+    has_told = len(told) > 0
     for place, pending in enumerate(batch):
-        who, command = pending.who, pending.command
-        key = (who.actor, command.ref)
+        key = pending.key
         offset = known.get(key)
         if offset is not None:
             outcomes.append(offset)
             continue
-        final = refused_here.get(key) or told.get(key) or pending.objection
+        final = (refused_here.get(key) or told.get(key) if refused_here or has_told else None) or pending.objection
         if final is not None:
             outcomes.append(final)
             continue
         try:
-            written, erased = write(room, command, who, at_ms, hashes)
+            written, erased = write(room, pending.command, pending.who, at_ms, hashes)
         except Refused as refused:
             outcomes.append(as_answer(refused))
             refused_here[key] = refused

@@ -60,6 +60,7 @@ class LiveRoom:
         self.has_ended = False
         self.on_change: Callable[[], None] = lambda: None
         self.task.on_commit = self._committed
+        self.task.tick_due_s = self.fanout.due_s
 
     def _committed(self, room: Room) -> None:
         self.has_ended = room.has_ended

@@ -82,6 +82,8 @@ class RoomTask:
         """Make it; `open` folds the log. Without `box_keys` the keys of secret polls end with this task."""
         self.record = record
         self.on_commit: Reader = lambda room: None
+        self.tick_due_s: Callable[[], float] = lambda: float("-inf")
+        """When readers are to be told next what has changed; see `pace`."""
         self.meter = SILENT
         self._log = log
         self._retry_after_s = retry_after_s
@@ -134,7 +136,7 @@ class RoomTask:
             return
         if not self._queue:
             self._wake.set()
-        self._queue.append(Pending(who, command, reply, objection))
+        self._queue.append(Pending((who.actor, command.ref), who, command, reply, objection))
 
     def ask(self, who: Who, command: Command) -> asyncio.Future[int]:
         """Queue a command at once; the future is its offset, or raises the `Refused`."""
@@ -207,7 +209,7 @@ class RoomTask:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            rest_s = self._pace.rest_s(time.monotonic())
+            rest_s = self._pace.rest_s(time.monotonic(), self.tick_due_s())
             if rest_s and len(self._queue) < MAX_BATCH:
                 await asyncio.sleep(rest_s)
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
@@ -277,12 +279,12 @@ class RoomTask:
                 continue
             await self._keys.tend(self._room)
             for pending in batch:
-                self._tell(pending, known.get((pending.who.actor, pending.command.ref), self._come_back()), filed)
+                self._tell(pending, known.get(pending.key, self._come_back()), filed)
             return
 
     async def _known(self, batch: list[Pending], filed: Filed) -> dict[Key, int]:
         """The offsets of those commands that are in the log, by actor and ref as they came."""
-        came = [(pending.who.actor, pending.command.ref) for pending in batch]
+        came = [pending.key for pending in batch]
         if not filed:
             repeated = self._seen.those_of(came)
             return await self._log.find(self.record.room, repeated) if repeated else {}

@@ -6,7 +6,8 @@ the last tick brought, or is about to be (a tick to many is sent in slices). A m
 turn comes is left behind; when the outbox drains, what it missed is computed from the state, exactly as for a resume.
 So at any time a member has seen what the last tick ended with, or more, or it is behind and its outbox will call.
 
-Between one `send` of a tick and the next lies what `_deliver` does, and that is all.
+Whoever is sent an ack in the same turn gets the tick by the same send (`pace` sees to it that this is so where much
+comes). Between one `send` of a tick and the next lies what `_deliver` does, and that is all.
 """
 
 from __future__ import annotations
@@ -135,13 +136,21 @@ class Fanout:
         nothing else happens, its people are told how many they are as rarely as who is there: to tell all of them
         of each other twenty times a second would keep the others waiting at the door.
         """
-        longest_s = MAX_INTERVAL_S - self._tick_took_s  # the last of a tick are served so much later than the first
-        interval_s = max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, longest_s))
+        interval_s = self._usual_interval_s
         if room.people_count > NAMES_SHOWN_UP_TO:
             events = room.head.offset - self._sent_to
             if events == room.joined_ever - self._joined_then:
                 return max(interval_s, self._settings.presence_interval_s)
         return interval_s
+
+    @property
+    def _usual_interval_s(self) -> float:
+        longest_s = MAX_INTERVAL_S - self._tick_took_s  # the last of a tick are served so much later than the first
+        return max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, longest_s))
+
+    def due_s(self) -> float:
+        """When the next tick is due, in the loop's time, if there is anything to tell."""
+        return self._last_tick_s + self._usual_interval_s
 
     def committed(self, room: Room) -> None:
         """Something may have changed: tick now, or when the interval is over."""
@@ -211,9 +220,14 @@ class Fanout:
         return self._loop.create_task(go_on()) if any(True for _ in sending) else None
 
     def _send(self, parcels: Parcels, left_out: Callable[[Member], None]) -> Iterator[None]:
-        """Send to each member its frame, and yield after each slice but the last."""
+        """Send to each member its frame, and yield after each slice but the last.
+
+        Whoever is sent something in this turn anyway (an ack, mostly) gets the frame with it: one send for both. That
+        is none more than this turn has already, so it is for no slice to bound.
+        """
+        waiting = [(frame, self._deliver_with(frame, members)) for frame, members in parcels.items()]
         size = left = self._settings.slice_size
-        for frame, members in parcels.items():
+        for frame, members in waiting:
             start = 0
             while start < len(members):
                 if not left:
@@ -223,6 +237,18 @@ class Fanout:
                 self._deliver(frame, part, left_out)
                 start += len(part)
                 left -= len(part)
+
+    @staticmethod
+    def _deliver_with(frame: bytes, members: Iterable[Member]) -> list[Member]:
+        """Send one frame to those who are sent something in this turn, with that; returns the others."""
+        others = []
+        for member in members:
+            outbox = member.outbox
+            if outbox.straight is None and outbox.is_clear:
+                outbox.post(frame)
+            else:
+                others.append(member)
+        return others
 
     @staticmethod
     def _deliver(frame: bytes, members: Iterable[Member], left_out: Callable[[Member], None]) -> None:

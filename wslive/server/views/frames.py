@@ -39,49 +39,55 @@ class DeltaFrames:
         self._concerns_everybody = room.everyone_at > since
         self._tells_apart = any(room_view.tells_apart(room, part) for part in self._parts)
         self._fragments: dict[tuple[str, str, bool], bytes] = {}
-        self._frames: dict[tuple[_Keys, bytes], bytes] = {}
+        self._frames: dict[_Keys, dict[bytes, bytes]] = {}
 
     def parcels(self, members: Members) -> tuple[Parcels, list[Member]]:
         """Which frame is for which of those who are not behind; and for whom there is none, because of a mistake."""
         parcels: Parcels = {}
         failed: list[Member] = []
         for group in members.groups.values():
-            others = group.copy()
             try:
-                shared = self._shared(next(iter(group)).who) if group else None
+                keys = self._shared_keys(next(iter(group)).who) if group else None
+                shared = None if keys is None else self._framed(keys, b"")
             except Exception:
                 logger.exception("a delta could not be made; its readers have to come back")
                 failed += group
                 continue
-            if shared is None:
-                alone: Iterable[Member] = group
-            else:
+            alone: Iterable[Member] = group
+            if shared is not None:
                 alone = [member for actor in self._touched for member in members.of(actor) if member in group]
+                others = group.copy()
                 for member in alone:
                     del others[member]
                 parcels.setdefault(shared, []).extend(others)
             for member in alone:
                 try:
-                    parcels.setdefault(self.of(member.who), []).append(member)
+                    frame = self.of(member.who, keys)
+                    parcels.setdefault(frame, []).append(member)
                 except Exception:
                     logger.exception("a delta could not be made; its reader has to come back")
                     failed.append(member)
         return parcels, failed
 
-    def of(self, who: Who) -> bytes:
-        """The frame for one reader."""
-        keys, is_moved = self._keys(who)
+    def of(self, who: Who, keys: _Keys | None = None) -> bytes:
+        """The frame for one reader; `keys` where they are those of all whom it is filed with."""
+        is_moved = False
+        if keys is None:
+            keys, is_moved = self._keys(who)
         own = b""
         if is_moved or self._concerns_everybody or who.actor in self._touched:
             own = encode_ops(room_view.personal_changes(self._room, who, self._since))
         return self._framed(keys, own)
 
-    def _shared(self, who: Who) -> bytes | None:
-        """The frame for all of a role whom nothing concerns in person; None where everybody has to be looked at."""
+    def _shared_keys(self, who: Who) -> _Keys | None:
+        """What is in the frames of all of a role, but for what concerns each in person.
+
+        None where everybody has to be looked at.
+        """
         if self._tells_apart or self._concerns_everybody:
             return None
         keys, is_moved = self._keys(who)
-        return None if is_moved else self._framed(keys, b"")
+        return None if is_moved else keys
 
     def _keys(self, who: Who) -> tuple[_Keys, bool]:
         """What is in a reader's frame, and whether they have come to another audience."""
@@ -92,12 +98,15 @@ class DeltaFrames:
         return tuple(keys), any(is_whole for *_, is_whole in keys)
 
     def _framed(self, keys: _Keys, own: bytes) -> bytes:
-        frame = self._frames.get((keys, own))
+        frames = self._frames.get(keys)
+        if frames is None:
+            frames = self._frames[keys] = {}
+        frame = frames.get(own)
         if frame is None:
             fragments = [self._fragment(part) for part in keys]
             head = self._room.head
             delta = delta_frame(self._since, head.offset, head.position.chain, [*fragments, own])
-            frame = self._frames[keys, own] = text_frame(delta)
+            frame = frames[own] = text_frame(delta)
         return frame
 
     def _fragment(self, key: tuple[str, str, bool]) -> bytes:

@@ -38,6 +38,8 @@ NOT_UTF8 = 1007
 TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 
+_SHORT_HEADERS = [bytes((_WHOLE_TEXT, size)) for size in range(_SIZE_16)]
+
 # Those that may be sent: of RFC 6455 and the registry, of libraries (3000 on) and of applications (4000 on).
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 _FREE_CLOSE_CODES = range(3000, 5000)
@@ -85,7 +87,7 @@ def text_frame(payload: bytes) -> bytes:
     """A whole text message as one frame."""
     size = len(payload)
     if size < _SIZE_16:
-        return bytes((_WHOLE_TEXT, size)) + payload
+        return _SHORT_HEADERS[size] + payload
     if size < 1 << 16:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
@@ -161,7 +163,10 @@ class Receiver:
             size, start = data[2] << 8 | data[3], 8
         if size + start != len(data) or size >= self._max_bytes or data[1] < _MASKED or data[1] == _MASKED | _SIZE_64:
             return None
-        return _text(unmask(data[start - 4 : start], data[start:]))
+        try:
+            return unmask(data[start - 4 : start], data[start:]).decode()
+        except UnicodeDecodeError:
+            raise Violation(NOT_UTF8, "A text is not UTF-8.") from None
 
     def feed(self, data: bytes) -> Iterator[Incoming]:
         """Take what came next, and yield what it completes.
