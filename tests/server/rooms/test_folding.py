@@ -36,7 +36,7 @@ from wslive.core.errors import NotAppended, StoreUnwritable
 from wslive.core.room import Room
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
-from wslive.server.rooms import folding
+from wslive.server.rooms import folding, room_task
 from wslive.server.rooms.folding import fingerprint
 from wslive.server.rooms.room_task import RoomTask
 
@@ -228,6 +228,19 @@ async def test_a_checkpoint_is_kept_every_so_many_events_and_less_often_in_a_lon
     again = await open_task(log)
     fresh = await open_task(await _copy(log))
     assert await state_of(again) == await state_of(fresh)
+
+
+async def test_while_commands_wait_a_checkpoint_is_kept_less_often(
+    log: FaultyLog, open_task: OpenTask, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(folding, "CHECKPOINT_EVENTS", 10)
+    monkeypatch.setattr(room_task, "MAX_BATCH", 5)
+    task = await open_task(log)
+    await furnish(task)
+    await asyncio.gather(*(task.ask(ADA, vote(f"v{number}")) for number in range(200)))
+    await task.close()
+    assert log.calls["keep"] == 5  # every 40 of 204, not every 10
+    assert (await log.kept("room1")).head.offset == 204
 
 
 async def _copy(log: FaultyLog) -> MemoryLog:

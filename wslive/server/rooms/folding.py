@@ -6,6 +6,7 @@ Now and then its writer therefore keeps the state beside the log, as a checkpoin
 
     when      after every 10,000 events, in a long log after every eighth of it, and when the room is closed. So the
               whole of them costs so much an event, however long the log; and what a crash leaves to be folded is short.
+              While commands wait for it to be done, four times as rarely: each has to.
     believed  if the store finds it whole, the log leads through its head, and these very rules made it: same wslive,
               same code of the core and of every activity. Otherwise all of the log is folded, as if there were none.
     behind    what lies before the checkpoint is read and verified all the same, but later and slowly, while the room
@@ -41,6 +42,9 @@ CHECKPOINT_EVENTS = 10_000
 
 CHECKPOINT_SHARE = 8
 """In a long log after this part of it: a checkpoint grows with the log, by eight bytes an event."""
+
+CHECKPOINT_UNDER_LOAD = 4
+"""So many times rarer where commands wait."""
 
 CHECKPOINT_EVENTS_AT_END = 1000
 """When the room is closed, nothing waits for it."""
@@ -153,9 +157,10 @@ class Folding:
 
     # ── checkpoints ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def is_due(self, room: Room) -> bool:
-        """Whether a checkpoint is worth its while now."""
-        return room.head.offset - self._kept_at >= max(CHECKPOINT_EVENTS, self._kept_at // CHECKPOINT_SHARE)
+    def is_due(self, room: Room, *, under_load: bool) -> bool:
+        """Whether a checkpoint is worth its while now; `under_load` where commands wait."""
+        events = max(CHECKPOINT_EVENTS, self._kept_at // CHECKPOINT_SHARE)
+        return room.head.offset - self._kept_at >= events * (CHECKPOINT_UNDER_LOAD if under_load else 1)
 
     def erased(self) -> None:
         """The store has erased the checkpoint, since it held what was erased from the log."""

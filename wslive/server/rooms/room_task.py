@@ -200,7 +200,7 @@ class RoomTask:
 
     async def _run(self) -> None:
         while True:
-            if self._folding.is_due(self._room):
+            if self._folding.is_due(self._room, under_load=bool(self._queue)):
                 await self._folding.keep(self._room)
             if not self._queue:
                 if self._closing.is_set():
