@@ -36,6 +36,8 @@ class WSLive(ExtensionApp):
     name = "wslive"
     load_other_extensions = True
 
+    _file: Path | None = None
+
     enabled = Bool(True, help="Whether rooms live in this Jupyter Server; else each user's own server has them.").tag(
         config=True
     )
@@ -47,7 +49,8 @@ class WSLive(ExtensionApp):
     ).tag(config=True)
     store = Unicode(help="The file that keeps the rooms; without it one in Jupyter's data folder.").tag(config=True)
     limits = Dict(
-        help="Any other of wslive's server settings by name, e.g. {'max_participants': 500, 'line_rate': (1, 5)}."
+        help="Any of wslive's server settings that is a number or a rate, e.g. "
+        "{'max_participants': 500, 'line_rate': (1, 5)}."
     ).tag(config=True)
 
     @default("audience_allowed")
@@ -94,8 +97,10 @@ class WSLive(ExtensionApp):
         else:
             mount.audience = self._audience(mount.server)
             self.log.info("wslive: rooms at %s/, kept in %s", mount.path, store)
-        self._make_findable(store)
-        mount.ready.set()
+        try:
+            self._make_findable(store)
+        finally:
+            mount.ready.set()
 
     def _check_settings(self) -> None:
         assert self.serverapp is not None
@@ -209,9 +214,8 @@ class WSLive(ExtensionApp):
             trouble=self._mount.trouble,
         )
         try:
-            self._file: Path | None = discovery.write(running, self.serverapp.port)
+            self._file = discovery.write(running, self.serverapp.port)
         except OSError as error:
-            self._file = None
             self.log.error("wslive: kernels will not find this server: %s: %s", error.strerror, error.filename)
 
     # ── end ───────────────────────────────────────────────────────────────────────────────────────────────────────

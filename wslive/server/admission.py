@@ -24,6 +24,7 @@ from wslive.core.errors import (
     BadCommand,
     HostingNotAllowed,
     InvalidToken,
+    LoginNeeded,
     NotAllowed,
     Refused,
     Removed,
@@ -177,6 +178,7 @@ class Door:
 
         Raises:
             RoomUnavailable · WrongHostKey · InvalidToken: See the module.
+            LoginNeeded: Somebody vouches for people here, and for them nobody has.
             TooFast: A stranger came from where too many wrong codes came from.
             EmptyText · TextTooLong · BadCommand: About the name or the ref of a new participant.
             TemporarilyUnavailable: The store is out of reach.
@@ -184,6 +186,8 @@ class Door:
         if ticket is not None:
             live = await self._node.find_id(ticket.room)
             return Admission(live, Who(ticket.actor, ticket.role), None, hello.position)
+        if person is None and self.vouching is not None:
+            raise LoginNeeded  # however somebody has come here
         if hello.role is Role.HOST:
             live = await self.hosted(hello.room, hello.token)
             return Admission(live, Who(HOST_ACTOR, Role.HOST, hello.ledger), None, hello.position)

@@ -15,13 +15,14 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.server.hall import UNHURRIED, Hall, counts, open_poll
 from wslive.core.errors import HostingNotAllowed, LoginNeeded, NotAllowed, TemporarilyUnavailable
-from wslive.core.roles import Level
+from wslive.core.roles import Level, Role
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.access.identity import Person, shown
 from wslive.server.access.tokens import Signer
 from wslive.server.app import Server
 from wslive.server.settings import ServerSettings
 from wslive.wire.close_codes import CloseCode
+from wslive.wire.messages import Hello
 
 BASE = "/services/wslive"
 
@@ -164,6 +165,13 @@ async def test_a_websocket_opens_for_a_header_or_a_ticket_and_for_no_cookie(
     with pytest.raises(InvalidStatus) as refused:
         await hall.connect(**options)
     assert refused.value.response.status_code == status
+
+
+async def test_nobody_comes_in_without_a_login_whatever_way_leads_there(hall: Hall) -> None:
+    door = hall.server.context.door
+    for hello in (Hello(hall.code), Hello(hall.code, Role.VIEWER), Hello(hall.code, Role.HOST, token=hall.host_key)):
+        with pytest.raises(LoginNeeded):
+            await door.admit(hello, None)
 
 
 async def test_a_page_is_for_those_who_have_logged_in(hall: Hall) -> None:
