@@ -10,8 +10,11 @@ from pathlib import Path
 import msgspec
 
 from tests.small_room import EPOCH, SmallRoom
+from wslive.activities.fingerprint import fingerprint
+from wslive.core.checkpoint import pack, pack_activity
 from wslive.core.events import CHAIN_START, Event, Head, chain_hash
-from wslive.eventlog.base import RoomRecord
+from wslive.core.room import Room
+from wslive.eventlog.base import Checkpoint, RoomRecord
 from wslive.eventlog.sqlite import SqliteLog
 
 ROOM, CODE = "room-1", "AAAAAA"
@@ -24,6 +27,16 @@ async def stored(small: SmallRoom, path: Path) -> Path:
     await log.append(ROOM, Head(EPOCH), small.log)
     await log.close()
     return path
+
+
+async def keep(store: Path, room: Room) -> None:
+    """Keep a checkpoint that says that this is what the room in the store has come to."""
+    log = await SqliteLog.open(store)
+    rules = fingerprint(frozenset(room.registry.values()))
+    assert rules is not None
+    packed = pack(room, [pack_activity(room, activity) for activity in room.activities])
+    await log.keep(ROOM, Checkpoint(room.head, rules, packed))
+    await log.close()
 
 
 def alter(store: Path, sql: str, *values: object) -> None:

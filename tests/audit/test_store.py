@@ -7,13 +7,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.audit.stores import CODE, ROOM, alter, forge, forget_indexes, stored
-from tests.recorded import a_lecture
+from tests.audit.stores import CODE, ROOM, alter, forge, forget_indexes, keep, stored
+from tests.recorded import a_lecture, a_secret_lecture
 from tests.small_room import EPOCH, HOST, SmallRoom
 from wslive.activities.poll.state import Round
 from wslive.audit.store import verify
+from wslive.core.checkpoint import can_be_packed
 from wslive.core.errors import StoreCorrupt, StoreTooNew, StoreUnwritable
 from wslive.core.events import Head
 from wslive.eventlog.sqlite import SqliteLog
@@ -229,3 +231,62 @@ async def test_an_event_that_no_server_could_take_up_is_found(tmp_path: Path):
     forge(store, small.room.head.offset, {"locked": "perhaps"})
     (found,) = problems(store)
     assert "a server could not take up the room here" in found
+
+
+# ── checkpoints ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_checkpoint_is_what_the_log_comes_to(store: Path):
+    await keep(store, a_lecture().room)
+    assert problems(store) == []
+    (room,) = verify(store).rooms
+    assert room.checkpoint_at == room.events
+
+
+async def test_so_is_one_of_a_server_that_could_read_secret_votes(tmp_path: Path):
+    small = a_secret_lecture()
+    store = await stored(small, tmp_path / "secret.db")
+    assert can_be_packed(small.room)
+    await keep(store, small.room)
+    assert problems(store) == []
+    assert verify(store).rooms[0].checkpoint_at == small.room.head.offset
+
+
+async def test_a_checkpoint_that_a_server_would_show_something_else_by_is_found(store: Path):
+    room = a_lecture().room
+    room.activities[FIRST_POLL].state.rounds[0].counts["o1"] += 1
+    await keep(store, room)
+    (told,) = problems(store)
+    assert f"event {room.head.offset}, " in told
+    assert "the checkpoint that was kept after it is not what the events up to it come to" in told
+
+
+async def test_a_checkpoint_by_other_rules_is_not_believed_and_so_not_looked_at(store: Path):
+    room = a_lecture().room
+    room.title = "Another"
+    await keep(store, room)
+    log = await SqliteLog.open(store)
+    kept = await log.kept(ROOM)
+    assert kept is not None
+    await log.keep(ROOM, msgspec.structs.replace(kept, rules=b"of another version"))
+    await log.close()
+    assert problems(store) == []
+    assert verify(store).rooms[0].checkpoint_at == 0
+
+
+async def test_a_checkpoint_that_cannot_be_read_is_told(store: Path):
+    room = a_lecture().room
+    await keep(store, room)
+    log = await SqliteLog.open(store)
+    kept = await log.kept(ROOM)
+    assert kept is not None
+    await log.keep(ROOM, msgspec.structs.replace(kept, body=b"nothing"))
+    await log.close()
+    (told,) = problems(store)
+    assert "the checkpoint that was kept after it cannot be read, and is of no use" in told
+
+
+def test_a_store_of_before_checkpoints_is_checked_too(store: Path):
+    with closing(sqlite3.connect(store)) as db:
+        db.executescript("DROP TABLE checkpoints; DROP TRIGGER an_event_was_changed; DROP TRIGGER a_room_was_deleted;")
+    assert problems(store) == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.audit.stores import alter, stored
+from tests.audit.stores import alter, keep, stored
 from tests.recorded import a_lecture, a_secret_lecture
 from tests.small_room import SmallRoom
 from wslive.cli import main
@@ -36,6 +36,15 @@ def test_what_was_checked_is_told(store: Path):
     assert "    round 1: 2 answered: 'Quick' 0, 'Merge' 1, 'Heap' 1\n" in told
     assert "    round 2: 1 answered: 'Quick' 0, 'Merge' 1, 'Heap' 0\n" in told
     assert told.endswith(f"Checked 1 room, {head.offset} events, 5 polls: nothing differs.\n")
+
+
+async def test_that_the_checkpoint_was_compared_is_told(store: Path):
+    assert "checkpoint" not in verify(store)[1]
+    room = a_lecture().room
+    await keep(store, room)
+    code, told = verify(store)
+    assert code == 0
+    assert f"  the checkpoint is what the log comes to at event {room.head.offset}\n" in told
 
 
 def test_a_difference_is_told_with_its_place_and_the_exit_code_is_1(store: Path):

@@ -4,6 +4,7 @@
     each room    offsets from 1 without a gap; every body hashes to what is noted, or was erased with its person; the
                  chain over all events; no (actor, ref) twice
     each poll    its votes counted again (`recount`), and compared with the tally that the rules would show
+    checkpoints  what a room would be opened with is what the events before it come to
 
 What cannot be found from the store alone: events that were cut off at its end, and a log that was written anew from
 some event on, chain and all. The head of each room is told, so that it can be compared with one noted before.
@@ -23,10 +24,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from wslive.activities import activities
+from wslive.activities.fingerprint import fingerprint
 from wslive.audit.recount import Recount
+from wslive.core.checkpoint import is_same, unpack
 from wslive.core.errors import StoreCorrupt, StoreTooNew, StoreUnwritable
 from wslive.core.events import Event
 from wslive.core.room import Room, apply
+from wslive.eventlog.base import Checkpoint
+from wslive.eventlog.sqlite_reads import checkpoint_of
 from wslive.eventlog.sqlite_store import SCHEMA_VERSION
 
 FoundT = TypeVar("FoundT")
@@ -48,6 +53,7 @@ class RoomReport:
         erased: How many of them without their body.
         people_erased: How many people's texts and names were erased.
         head: The chain at its end, in hexadecimal.
+        checkpoint_at: The offset of the checkpoint that was compared with the log; 0 where there was none to believe.
         recount: Its polls, counted again.
         problems: What does not hold, a sentence each with its place; empty: everything does.
     """
@@ -58,6 +64,7 @@ class RoomReport:
     erased: int = 0
     people_erased: int = 0
     head: str = ""
+    checkpoint_at: int = 0
     recount: Recount = field(default_factory=Recount)
     problems: list[str] = field(default_factory=list)
 
@@ -161,6 +168,7 @@ def _verify_room(db: sqlite3.Connection, room: str, code: str, epoch: str) -> Ro
     rows = db.execute(f"SELECT {_COLUMNS} FROM events WHERE room = ? ORDER BY offset", (room,))
     folded: Room | None = Room(epoch, activities())
     bare: dict[int, tuple[str, str]] = {}  # erased bodies that nothing has explained yet: whose, and what they were
+    kept = _believed(db, room)
     before, chain = 0, bytes(32)
     refs: dict[tuple[str, str], int] = {}
     for row in rows:
@@ -185,6 +193,9 @@ def _verify_room(db: sqlite3.Connection, room: str, code: str, epoch: str) -> Ro
             except Exception as error:
                 folded = None
                 found.append(f"a server could not take up the room here ({error})")
+        if folded is not None and kept is not None and kept.head.offset == event.offset:
+            found += _check_checkpoint(kept, folded)
+            report.checkpoint_at = event.offset
         report.problems += [f"event {event.offset}, {event.kind} by {event.actor}: {text}" for text in found]
         # What comes after a fault is judged by what is stored, so that one fault is told once.
         before, chain = event.offset, event.chain
@@ -212,6 +223,25 @@ def _check_event(event: Event, before: int, chain: bytes, refs: dict[tuple[str, 
     first = refs.setdefault((event.actor, event.ref), event.offset)
     if first != event.offset:
         yield f"its ref is the one of event {first}"
+
+
+def _believed(db: sqlite3.Connection, room: str) -> Checkpoint | None:
+    """The checkpoint that a server of these rules would open a room with."""
+    tables = db.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'checkpoints'")
+    if tables.fetchone() is None:  # no server has opened this store of late
+        return None
+    kept = checkpoint_of(db, room)
+    return kept if kept is not None and kept.rules == fingerprint(frozenset(activities().values())) else None
+
+
+def _check_checkpoint(kept: Checkpoint, folded: Room) -> Iterator[str]:
+    try:
+        room = unpack(kept.body, kept.head, folded.registry)
+    except Exception as error:
+        yield f"the checkpoint that was kept after it cannot be read, and is of no use ({error})"
+        return
+    if not is_same(room, folded):
+        yield "the checkpoint that was kept after it is not what the events up to it come to; a server would show it"
 
 
 def _person_of(event: Event) -> str | None:

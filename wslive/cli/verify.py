@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def verify_command(store: Path) -> None:
     """Check a store, and count every poll in it again.
 
-    Offsets, body hashes, the chain over all events, and that no command is in it twice; then the votes of each poll,
-    by other code than the server's. The store is only read, and a server may be using it. The exit code is 1 where
-    something differs, and each place is named.
+    Offsets, body hashes, the chain over all events, that no command is in it twice, and that the checkpoint a room is
+    opened with is what its events come to; then the votes of each poll, by other code than the server's. The store
+    is only read, and a server may be using it. The exit code is 1 where something differs, and each place is named.
     """
     from wslive.audit.store import verify
 
@@ -52,6 +52,8 @@ def _tell(report: RoomReport) -> None:
             click.echo(f"  DIFFERS  {problem}")
     else:
         click.echo("  offsets without a gap, bodies and chain sound, every ref once")
+        if report.checkpoint_at:
+            click.echo(f"  the checkpoint is what the log comes to at event {report.checkpoint_at}")
     for activity, poll in report.recount.polls.items():
         _tell_poll(report.recount, activity, poll)
 

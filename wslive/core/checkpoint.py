@@ -2,7 +2,8 @@
 
     pack_activity(room, id)     one activity; several, and `pack` after them, while the room stays as it is
     pack(room, activities)      the room
-    unpack(body, epoch, …)      the same room, at the same offset
+    unpack(body, head, …)       the same room, at the same offset
+    is_same(room, other)        whether two rooms would be packed alike
 
 A checkpoint is worth its time only if it holds everything, and must hold nothing that the log would not give away. So
 there is none while the box of a secret poll is open: it would lay open what the box holds. Nor does it say who did
@@ -105,3 +106,16 @@ def unpack(body: bytes, head: Head, registry: Registry, keys: Mapping[BoxId, Box
     room.head = head
     room.everyone_at = head.offset
     return room
+
+
+def is_same(room: Room, other: Room) -> bool:
+    """Whether all that is kept of two rooms is the same."""
+    return (
+        room.head == other.head
+        and all(getattr(room, name) == getattr(other, name) for name in _State.__struct_fields__)
+        and _states(room) == _states(other)
+    )
+
+
+def _states(room: Room) -> dict[int, tuple[str, object]]:
+    return {id: (rules.kind, state) for id, (rules, state) in room.activities.items()}

@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.activities.test_fingerprint import activity_of
 from tests.server.faulty_log import FaultyLog
 from tests.server.rooms.test_room_task import (
     ADA,
@@ -37,7 +36,6 @@ from wslive.core.room import Room
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
 from wslive.server.rooms import folding, room_task
-from wslive.server.rooms.folding import fingerprint
 from wslive.server.rooms.room_task import RoomTask
 
 __all__ = ["open_task"]
@@ -306,31 +304,8 @@ async def test_a_mistake_in_packing_does_no_harm(
     assert log.calls["keep"] == 0
 
 
-# ── by which rules ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _activity_of(folder: Path) -> Any:
-    module = ModuleType("an_activity_of_another_package")
-    module.__file__ = str(folder / "model.py")
-    sys.modules[module.__name__] = module
-    return type("Hands", (type(BUILT_IN[0]),), {"__module__": module.__name__})()
-
-
-def test_rules_are_told_apart_by_their_code(tmp_path: Path):
-    ours = fingerprint(frozenset(BUILT_IN))
-    assert ours is not None
-    (tmp_path / "model.py").write_text("RULES = 1")
-    first = fingerprint(frozenset({*BUILT_IN, _activity_of(tmp_path)}))
-    again = fingerprint(frozenset({*BUILT_IN, _activity_of(tmp_path)}))
-    (tmp_path / "model.py").write_text("RULES = 2")
-    second = fingerprint(frozenset({*BUILT_IN, _activity_of(tmp_path)}))
-    assert first == again
-    assert len({ours, first, second}) == 3
-
-
 async def test_rules_whose_code_cannot_be_read_keep_no_checkpoint(tmp_path: Path, open_task: OpenTask):
-    hands = _activity_of(tmp_path)
-    assert fingerprint(frozenset({*BUILT_IN, hands})) is None
+    hands = activity_of(tmp_path)
     log = FaultyLog(MemoryLog())
     await log.create(RECORD)
     task = await open_task(log, {**{a.kind: a for a in BUILT_IN}, "hands": hands})

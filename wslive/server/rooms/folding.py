@@ -19,15 +19,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Mapping
-from functools import cache
-from hashlib import sha256
-from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
-from wslive.core.activity import Activity
+from wslive.activities.fingerprint import fingerprint
 from wslive.core.checkpoint import can_be_packed, pack, pack_activity, unpack
 from wslive.core.errors import LogError, StoreCorrupt
 from wslive.core.room import Registry, Room, apply
@@ -55,8 +49,6 @@ READ_BEHIND_REST_S = 0.01
 READ_BEHIND_RETRY_S = 5.0
 
 _READ_EVENTS = 500
-_READ_BY = ("wslive", "msgspec", "latex2mathml")
-"""Packages that have a say in what a log comes to."""
 
 
 class Folding:
@@ -187,26 +179,3 @@ class Folding:
         await self.stop()
         if room.head.offset - self._kept_at >= CHECKPOINT_EVENTS_AT_END:
             await self.keep(room)
-
-
-@cache
-def fingerprint(activities: frozenset[Activity[Any]]) -> bytes | None:
-    """What tells the rules of this process from all others: a hash of their code; None where that cannot be read.
-
-    An activity is one folder, so that is what is read of it.
-    """
-    folders = {_folder_of(name) for name in ["wslive.core.room", *(type(a).__module__ for a in activities)]}
-    digest = sha256(repr([*map(version, _READ_BY), sys.version_info[:2]]).encode())
-    for folder in sorted(folders, key=str):
-        sources = sorted(folder.glob("*.py"))
-        if not sources:
-            return None
-        for source in sources:
-            code = source.read_bytes()
-            digest.update(f"{folder.name}/{source.name} {len(code)}\n".encode() + code)
-    return digest.digest()
-
-
-def _folder_of(module: str) -> Path:
-    file = sys.modules[module].__file__
-    return Path(file).parent if file else Path("of a module without a file")

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from wslive.activities import activities
+from wslive.activities.fingerprint import fingerprint
 from wslive.core.commands import Command
 from wslive.core.errors import LogError, RoomUnavailable, TemporarilyUnavailable
 from wslive.core.roles import HOST_ACTOR, Role, Who
@@ -27,7 +28,6 @@ from wslive.eventlog.base import CodeTaken, EventLog, RoomRecord
 from wslive.server.access.tokens import RateLimits, clean_code, key_hash, new_code, new_host_key
 from wslive.server.meter import SILENT
 from wslive.server.rooms.box_keys import BoxKeys, box_keys
-from wslive.server.rooms.folding import fingerprint
 from wslive.server.rooms.room_task import RETRY_AFTER_S, RoomTask
 from wslive.server.settings import ServerSettings
 from wslive.server.views.fanout import Fanout
