@@ -37,7 +37,7 @@ test: .venv/.test ## the quick checks, then real servers, JupyterLab, Chromium, 
 	@tools/browser.sh
 	@tools/node.sh
 	@$(MAKE) --no-print-directory check
-	.venv/bin/pytest -n 2 $(SHARED) tests/end_to_end tests/torture
+	.venv/bin/pytest -n 3 $(SHARED) tests/end_to_end tests/torture
 
 torture: .venv/.test ## attack a real server for hours; ARGS="-k kill" picks an attack, docs/reliability.md lists them
 	@tools/browser.sh

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,15 +50,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Cheap tests first; files with a browser last.
+    """Cheap tests first; then what may take longest; then files with a browser and files without one, mixed.
 
-    Playwright's synchronous interface keeps an event loop running in the main thread for as long as the
-    browser lives, and no coroutine test could start its own beside it. Whole files are moved, since the tests of one
-    share what they start: several processes share the tests by files (`pytest -n 2`, as the Makefile has it), each of
-    them in this order.
+    Whole files are moved, since the tests of one share what they start: several processes share the tests by files
+    (`pytest -n 3`, as the Makefile has it), each of them in this order. A browser keeps a core busy, and whatever
+    attacks a server mostly waits; so the two are best done at the same time.
     """
-    with_browser = {item.path for item in items if "chromium" in getattr(item, "fixturenames", ())}
-    items.sort(key=lambda item: (is_real(item), item.path in with_browser))
+    files: dict[tuple[bool, bool, bool], dict[Path, None]] = {}
+    browsing = {item.path for item in items if has_browser(item)}
+    slow = {item.path for item in items if item.get_closest_marker("timeout")}
+    for item in items:
+        kind = (is_real(item), item.path not in slow, item.path in browsing)
+        files.setdefault(kind, {}).setdefault(item.path)
+    place = {
+        path: (real, later, (number + 0.5) / len(paths))
+        for (real, later, _), paths in files.items()
+        for number, path in enumerate(paths)
+    }
+    items.sort(key=lambda item: (*place[item.path], str(item.path)))
+
+
+def has_browser(item: pytest.Item) -> bool:
+    """Whether a test asks for the browser that all share."""
+    return "chromium" in getattr(item, "fixturenames", ())
 
 
 def is_real(item: pytest.Item) -> bool:
@@ -66,6 +82,24 @@ def is_real(item: pytest.Item) -> bool:
 
 
 # ── the browser and the JupyterLab that tests share; Playwright is loaded for those that use them ───────────────────
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Put Playwright's event loop out of sight for whoever has no browser.
+
+    Its synchronous interface keeps one running in the main thread for as long as the browser lives, and no coroutine
+    test could start its own beside it.
+    """
+    loop = asyncio._get_running_loop()
+    if loop is None or has_browser(item):
+        return (yield)
+    asyncio._set_running_loop(None)
+    try:
+        return (yield)
+    finally:
+        if not loop.is_closed():
+            asyncio._set_running_loop(loop)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -88,7 +122,9 @@ def chromium() -> Iterator[Browser]:
     # A guard against waiting for ever, no assertion about speed: five seconds are too few on a busy machine.
     expect.set_options(timeout=30_000)
     with running_chromium() as browser:
+        loop = asyncio._get_running_loop()
         yield browser
+        asyncio._set_running_loop(loop)  # the last test may have had no browser
 
 
 @pytest.fixture

@@ -48,7 +48,12 @@ def built(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     environment = tmp_path_factory.mktemp("binder") / "venv"
     subprocess.run([sys.executable, "-m", "venv", environment], check=True)
     programs = environment / "bin"
-    env = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "VIRTUAL_ENV": str(environment)}
+    env = {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(environment),
+        "PIP_NO_COMPILE": "1",  # Python compiles the few modules that are imported, when they are
+    }
     install = [programs / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "binder/requirements.txt"]
     subprocess.run(install, cwd=clone, env=env, check=True)
     done = subprocess.run(["binder/postBuild"], cwd=clone, env=env, check=False, capture_output=True, text=True)
