@@ -1,11 +1,12 @@
 #!/bin/sh
-# Start $CHROMIUM_PROGRAM as it is told to, but without the page that every new window draws behind its address bar: each
-# window of a test would pay a process and a second of a core for what nobody sees. Of two lists of features Chromium
-# takes the last, and Playwright has one already, so it is made longer.
+# Start $CHROMIUM_PROGRAM as it is told to, but without what each new window prepares for a person who might want it: the
+# page behind the address bar, and a process for the next site. That is a second of a core for every window of a test.
+# Of two lists of features Chromium takes the last, and Playwright has one already, so that one is made longer.
+unwanted=WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup,SpareRendererForSitePerProcess
 for argument; do
     shift
     case $argument in
-        --disable-features=*) argument="$argument,WebUIOmniboxPopup,WebUIOmniboxAimPopup,WebUIOmniboxFullPopup" ;;
+        --disable-features=*) argument="$argument,$unwanted" ;;
     esac
     set -- "$@" "$argument"
 done

@@ -19,7 +19,7 @@ OPTIONS = ["quick", "merge", "heap"]
 @pytest.fixture
 def hall(tmp_path: Path) -> Iterator[Hall]:
     """A room on a server."""
-    hall = Hall(tmp_path)
+    hall = Hall(tmp_path, away_after_s=2.0)
     yield hall
     hall.close()
 
