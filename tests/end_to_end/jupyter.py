@@ -18,14 +18,25 @@ from websockets.typing import Subprotocol
 from tests.end_to_end.lab import Lab
 from wslive.wire.messages import SUBPROTOCOL
 
+# A server starts sooner without them, and no page of theirs is opened here.
+FRONTENDS = ("jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "notebook", "voila.server_extension")
+
 
 class JupyterServer(Lab):
-    """A `jupyter server` with the extension, on loopback, with folders of its own."""
+    """A `jupyter server` with the extension, on loopback, with folders of its own; without frontends unless asked."""
 
     program = ("jupyter_server",)
 
-    def __init__(self, root: Path, *options: str, env: Mapping[str, str] | None = None, has_rooms: bool = True) -> None:
-        super().__init__(root, env=env, options=options)
+    def __init__(
+        self,
+        root: Path,
+        *options: str,
+        env: Mapping[str, str] | None = None,
+        has_rooms: bool = True,
+        has_frontends: bool = False,
+    ) -> None:
+        without = [] if has_frontends else [f"--ServerApp.jpserver_extensions={name}=False" for name in FRONTENDS]
+        super().__init__(root, env=env, options=(*without, *options))
         self._has_rooms = has_rooms
 
     def start(self, timeout_s: float = 60) -> None:

@@ -24,7 +24,7 @@ PROXIED = "--ServerApp.allow_remote_access=True"
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[JupyterServer]:
     base, open_ = request.param
     options = [f"--ServerApp.base_url={base}", f"--ServerApp.allow_unauthenticated_access={open_}", PROXIED]
-    with JupyterServer(tmp_path_factory.mktemp("access") / "user", *options) as running:
+    with JupyterServer(tmp_path_factory.mktemp("access") / "user", *options, has_frontends=True) as running:
         yield running
 
 
