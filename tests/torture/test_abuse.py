@@ -23,7 +23,9 @@ HOLDS = "Each costs the server at most 1 MiB and ends as it has to. Nobody else 
 QUICK = {"floods with votes", "floods with pings"}
 """What `make test` has the time for."""
 NEVER_READS = next(kind for kind in KINDS if kind.name == "never reads")
-LINES = [{"type": "command", "activity": CHAT, "kind": "say", "body": {"text": "*" * 400}}] * 100
+LINE_BYTES = 4 * 500
+LINES = [{"type": "command", "activity": CHAT, "kind": "say", "body": {"text": "🙂" * 500}}] * 50
+"""Few and long: the room's checkpoint, after 10,000 events, would be counted as memory of those who behave badly."""
 MOST_KIB = 1024
 """What one of them may cost the server."""
 PACE_S = 0.22
@@ -57,7 +59,7 @@ class Hall:
         lines = [{**line, "ref": f"line{next(self._lines)}"} for line in LINES]
         heard, _ = self.host.hear(json.dumps(line).encode() for line in lines)
         assert sum(message["type"] == "ack" for message in heard) == len(lines)
-        return 400 * len(lines)
+        return LINE_BYTES * len(lines)
 
     def close(self) -> None:
         for seat in (self.host, self.witness.seat):
