@@ -245,9 +245,9 @@ async def test_what_is_not_even_engine_io_ends_the_connection_with_a_code(
 )
 async def test_frames_that_bring_nothing_make_their_sender_wait_too(open_hall: OpenHall, first: bytes, frame: bytes):
     hall = await open_hall(receive_rate=Rate(per_s=20_000, burst=2_000))
-    client = await hall.guest()
     loop = asyncio.get_running_loop()
-    began_s = loop.time()
+    began_s = loop.time()  # from its coming on a client has so much a second
+    client = await hall.guest()
     client.socket.transport.write(first + 40 * frame)
     for _ in range(2):  # the first one may be read with them
         await (await client.socket.ping())
