@@ -2,7 +2,7 @@
 
 The store is filled through a server, once, with a thousand votes of each of a thousand people, and kept in build/bench/
 until the code of the log, the rooms or the server changes. It is opened three times: as a server left it that was
-stopped, as one left it that was killed (with the checkpoint before, up to an eighth of the log behind), and without any
+stopped, as one left it that was killed (with the checkpoint before, up to half of the log behind), and without any
 checkpoint, as after an update of wslive.
 """
 
