@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,6 +29,7 @@ LONGEST_S = 4 * 3600
 """A guard against a hang, in the long form."""
 
 FORM = pytest.StashKey[Form]()
+TAKEN = pytest.StashKey[Figures]()
 FIGURES = "figures"
 """The property of a report that holds a line of figures: it comes along from another process, too (`pytest -n`)."""
 
@@ -69,6 +70,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep no figures of a test that failed."""
+    report = yield
+    if report.failed and TAKEN in item.stash:
+        item.stash[TAKEN].withdraw()
+    return report
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say what was measured, also where all is well."""
     reports = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
@@ -92,12 +102,13 @@ def form(pytestconfig: pytest.Config) -> Form:
 def figures(request: pytest.FixtureRequest, form: Form) -> Figures:
     """Takes down what the test has measured."""
     path = request.path.relative_to(request.config.rootpath).as_posix()
-    return Figures(
+    taken = request.node.stash[TAKEN] = Figures(
         form,
         f"{path}::{request.function.__name__}",
         lambda line: request.node.user_properties.append((FIGURES, line)),
         request.getfixturevalue("part") if "part" in request.fixturenames else Part(1, 1),
     )
+    return taken
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,8 @@
         figures(row=1, attack="kill -9 of the server", holds="Every acked command is in the log exactly once.",
                 kills=100, acked=214_032, lost=0, back_max_s=2.1)
 
-Each call writes build/torture/<row>-<attack>.json. `python -m tools.reliability` takes these into docs/figures/torture/
+Each call writes build/torture/<row>-<attack>.json, which goes again if the test fails: what did not hold is told, and
+goes into no page. `python -m tools.reliability` takes these into docs/figures/torture/
 and brings the page up to date. A long form that is in parts writes a file for each; the page shows them as one.
 """
 
@@ -74,6 +75,7 @@ class Figures:
         self._test = test
         self._say = say
         self._part = part
+        self._written: list[Path] = []
         self._began_s = time.monotonic()
 
     def __call__(
@@ -115,10 +117,17 @@ class Figures:
             record |= {"part": self._part.number, "parts": self._part.count, "adds": sorted(adds)}
             name += f"-{self._part}-of-{self._part.count}"
         WRITTEN_TO.mkdir(parents=True, exist_ok=True)
-        (WRITTEN_TO / f"{name}.json").write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        path = WRITTEN_TO / f"{name}.json"
+        path.write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        self._written.append(path)
         told = ", ".join(f"{name} {value}" for name, value in values.items())
         form = f"{self._form.name} form" + (f", {self._part} of {self._part.count}" if self._part.count > 1 else "")
         self._say(f"row {row}, {attack}, {system}, {form}, seed {self._form.seed}: {told}")
+
+    def withdraw(self) -> None:
+        """Something did not hold: these are no figures for the page."""
+        for path in self._written:
+            path.unlink(missing_ok=True)
 
 
 def slug(text: str) -> str:

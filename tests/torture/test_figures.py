@@ -40,6 +40,15 @@ def test_what_was_measured_is_said_and_is_a_row_of_the_page():
     assert row[5] == '`make torture ARGS="-k test_kills"`'
 
 
+def test_what_did_not_hold_is_no_figure():
+    said: list[str] = []
+    taker = Figures(Form("long", 417), "tests/torture/test_kill.py::test_kills", said.append, WHOLE)
+    taker(row=1, attack="kill -9", holds="Nothing acked is lost.", lost=1)
+    taker.withdraw()
+    assert [*reliability.taken()] == []
+    assert said == ["row 1, kill -9, wslive, long form, seed 417: lost 1"]
+
+
 def test_a_shorter_form_does_not_take_the_place_of_a_longer_one():
     measure(Form("nightly", 1), kills=10)
     assert len([*reliability.taken()]) == 1
