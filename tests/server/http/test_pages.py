@@ -304,7 +304,7 @@ async def test_only_our_files_are_files(name: str, hall: Hall):
 
 
 async def test_without_plotly_the_answer_says_what_to_install(hall: Hall, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("wslive.server.http.static.find_spec", lambda name: None)
+    monkeypatch.setattr("wslive.server.http.cells.find_spec", lambda name: None)
     response = await hall.http("/static/plotly.min.js")
     assert response.code == 404
     assert "the plotly package is not installed" in response.body.decode()
