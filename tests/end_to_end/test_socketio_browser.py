@@ -115,6 +115,7 @@ def test_three_named_chats_and_our_own_page(
 
     ann.locator("#message-input").fill("Hello from Ann")
     ann.get_by_role("button").click()
+    page.get_by_role("button", name="Chat, 1 new line").click()
     expect(page.locator("body")).to_contain_text("Hello from Ann")
     notebook.say("Hello from Nora")
     for other in (ann, ben, eve):
