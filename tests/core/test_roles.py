@@ -2,7 +2,7 @@ import pytest
 
 from tests.small_room import HOST, SmallRoom, person
 from wslive.core.errors import BadCommand
-from wslive.core.roles import HOSTS, PARTICIPANTS, SPEAKERS, Level, Role, Who
+from wslive.core.roles import HOSTS, PARTICIPANTS, SPEAKERS, Level, Role, Who, looking_on, taking_part
 
 
 def test_viewers_are_in_no_set_that_a_command_names() -> None:
@@ -17,6 +17,11 @@ def test_only_hosts_host_and_both_others_speak() -> None:
 
 def test_nobody_gets_single_ballots_unasked() -> None:
     assert not Who("host", Role.HOST).ledger
+
+
+def test_somebody_is_the_same_person_taking_part_and_looking_on() -> None:
+    assert looking_on("p_ada") == "v_ada"
+    assert [taking_part(actor) for actor in ("v_ada", "p_ada", "host")] == ["p_ada", "p_ada", "host"]
 
 
 def test_a_role_on_the_wire_is_its_name() -> None:

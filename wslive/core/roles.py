@@ -47,6 +47,20 @@ SERVER_ACTOR = "server"
 """The actor of what nobody wished: that the box of a secret poll was counted."""
 
 
+TAKES_PART, LOOKS_ON = "p_", "v_"
+"""How the ids of participants and viewers begin; behind that, somebody who is vouched for has the same in both."""
+
+
+def looking_on(actor: str) -> str:
+    """As whom a participant looks on; where nobody vouches for people, nobody is that."""
+    return LOOKS_ON + actor.removeprefix(TAKES_PART)
+
+
+def taking_part(actor: str) -> str:
+    """As whom somebody takes part who may be only looking on."""
+    return TAKES_PART + actor.removeprefix(LOOKS_ON) if actor.startswith(LOOKS_ON) else actor
+
+
 class Who(msgspec.Struct, frozen=True):
     """One reader of a room, as far as the rules need to know.
 

@@ -34,7 +34,7 @@ from wslive.core.errors import (
     WrongHostKey,
 )
 from wslive.core.events import Position
-from wslive.core.roles import HOST_ACTOR, Level, Role, Who
+from wslive.core.roles import HOST_ACTOR, LOOKS_ON, Level, Role, Who, looking_on, taking_part
 from wslive.core.room import ROOM, Room
 from wslive.core.text import MAX_NAME_CHARS, clean_name
 from wslive.server.access.guesses import Guesses
@@ -49,8 +49,6 @@ _LET_IN_RETRY_S = 5.0
 _MIN_REF_CHARS = 16
 """A shorter ref of a hello is no secret, so no identity is derived from it."""
 _MAX_TRIED_CHARS = 24
-_TAKES_PART, _LOOKS_ON = "p_", "v_"
-"""How the ids of participants and viewers begin; behind that, somebody who is vouched for has the same in both."""
 _USED = "This invitation has been used already: each lets one person in, once. Ask the host for another one."
 
 
@@ -198,7 +196,7 @@ class Door:
             return await self._recognise(hello, hello.token)
         live = await self.find(hello.room, network)
         if hello.role is Role.VIEWER:
-            who = Who(_LOOKS_ON + secrets.token_urlsafe(9), Role.VIEWER)
+            who = Who(LOOKS_ON + secrets.token_urlsafe(9), Role.VIEWER)
         else:
             who = await self._enter(live, hello, level, network)
         return Admission(live, who, self._token(live, who), None)
@@ -228,7 +226,7 @@ class Door:
         if role is not Role.PARTICIPANT:
             if await live.task.look(lambda room: room.is_locked and room.people.get(actor) is None):
                 await self._check_may_host(person)  # a projector comes back
-            return Who(f"{_LOOKS_ON}{actor.removeprefix(_TAKES_PART)}", Role.VIEWER)
+            return Who(looking_on(actor), Role.VIEWER)
         # One ref for ever: two tabs that come at once make one event.
         return await self._join(live, actor, f"join-as-{actor}", _name_of(person), level, None)
 
@@ -358,7 +356,7 @@ def check(room: Room, admission: Admission) -> None:
         return
     if who.role is Role.VIEWER and is_new and (room.is_locked or room.has_ended):
         raise RoomUnavailable
-    person = room.people.get(who.actor if who.role is Role.PARTICIPANT else _TAKES_PART + who.actor[len(_LOOKS_ON) :])
+    person = room.people.get(taking_part(who.actor))
     if who.role is Role.PARTICIPANT and person is None:
         raise InvalidToken
     if person is not None and person.removed:

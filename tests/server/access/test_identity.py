@@ -231,7 +231,11 @@ async def test_a_locked_room_is_locked_for_those_who_look_on_too_but_for_hosts(h
 async def test_whoever_was_sent_out_does_not_look_on_either(hall: Hall) -> None:
     host = await hall.come(connect=bearer("t-lena"), role="host", token=hall.host_key)
     ada = await hall.come(connect=bearer("t-ada"))
+    _, found = await ticket(hall, role="viewer")
+    before = await hall.connect(ticket=found["ticket"])
+    await before.hello(room=hall.code, role="viewer")
     await host.done(0, "remove_person", {"person": ada.welcome["actor"]})
+    assert (await before.closed())[0] == CloseCode.REMOVED
     _, found = await ticket(hall, role="viewer")
     page = await hall.connect(ticket=found["ticket"])
     assert (await page.hello(room=hall.code, role="viewer"))["code"] == "removed"

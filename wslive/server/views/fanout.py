@@ -21,7 +21,7 @@ from typing import Literal
 from wslive.core import room_view
 from wslive.core.events import Position
 from wslive.core.presence import Presence
-from wslive.core.roles import HOST, PARTICIPANT, Role, Who
+from wslive.core.roles import HOST, PARTICIPANT, Role, Who, looking_on
 from wslive.core.room import NAMES_SHOWN_UP_TO, Room
 from wslive.core.view import Op
 from wslive.server.meter import SILENT
@@ -188,7 +188,8 @@ class Fanout:
             closing = [(member, CloseCode.ROOM_ENDED) for member in self.members]
         for actor, person in room.people.after(since):
             if person is not None and person.removed:
-                closing += [(member, CloseCode.REMOVED) for member in self.members.of(actor)]
+                here = (*self.members.of(actor), *self.members.of(looking_on(actor)))
+                closing += [(member, CloseCode.REMOVED) for member in here]
                 if self.presence.remove(actor):
                     self._presence_changed()
         self._sending = self._in_slices(self._send_tick(parcels, closing, since, began_s))
