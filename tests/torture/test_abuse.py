@@ -25,7 +25,7 @@ QUICK = {"floods with votes", "floods with pings"}
 NEVER_READS = next(kind for kind in KINDS if kind.name == "never reads")
 LINE_BYTES = 4 * 500
 LINES = [{"type": "command", "activity": CHAT, "kind": "say", "body": {"text": "🙂" * 500}}] * 50
-"""Few and long: the room's checkpoint, after 10,000 events, would be counted as memory of those who behave badly."""
+"""Few and long: the room's checkpoint, after 50,000 events, would be counted as memory of those who behave badly."""
 MOST_KIB = 1024
 """What one of them may cost the server."""
 PACE_S = 0.22

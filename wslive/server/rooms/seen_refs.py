@@ -4,8 +4,9 @@ Theory of operation. Almost every command is a new one, and to look its ref up i
 thread, costs more than to decide it. So whoever writes a room keeps a Bloom filter of the refs in its log, which is fed
 with every event that is folded or written: each ref sets four bits, and one whose bits are not all set was never there.
 Where a layer is full 1 new ref of 70,000 has all of its bits set by others; for these, and for all that come again, the
-log is asked, and the whole batch waits: of a thousand votes hardly ever one may be among them. Eight bytes a ref suffice
-for that. When a layer is full a larger one is put beside it, since bits do not tell whose they are and cannot be moved.
+log is asked, and the whole batch waits: of a thousand votes hardly ever one may be among them. For that, eight bytes a
+ref are enough. When a layer is full a larger one is put beside it, since bits do not tell whose they are and cannot be
+moved.
 
 Bits are chosen by Python's own hash of texts, which differs from process to process: nobody can make refs that collide.
 Its two halves give all four, each a step of the one further than the one before.
