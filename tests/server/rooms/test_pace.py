@@ -38,36 +38,39 @@ def test_a_commit_that_takes_longer_than_a_span_is_followed_at_once():
     assert pace.rest_s(100.0 + 3 * SPAN_S) == 0
 
 
-def busy() -> Pace:
-    """One that has just taken twice as much as it takes to be busy."""
+def paced(per_s: float) -> Pace:
+    """One that has taken so many commands a second for a while, up to 101.0."""
     pace = Pace()
-    pace.took(1, 100.0)
-    pace.took(round(2 * MUCH_PER_S * 0.01), 100.01)
+    for number in range(101):
+        pace.took(round(per_s / 100), 100 + number / 100)
     return pace
 
 
 def test_where_much_comes_a_batch_waits_for_the_tick():
-    assert busy().rest_s(100.01, tick_due_s=100.05) == pytest.approx(0.04)
-    assert busy().rest_s(100.04, tick_due_s=100.05) == pytest.approx(0.01)
+    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=101.04) == pytest.approx(0.04)
+    assert paced(2 * MUCH_PER_S).rest_s(101.03, tick_due_s=101.04) == pytest.approx(0.01)
 
 
 def test_but_no_longer_than_people_are_to_wait_for_an_ack():
-    assert busy().rest_s(100.01, tick_due_s=200.0) == pytest.approx(LONGEST_S)
+    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=200.0) == pytest.approx(LONGEST_S)
 
 
 def test_a_tick_that_is_due_already_is_waited_for_no_longer_than_others():
-    assert busy().rest_s(100.01, tick_due_s=100.0) == pytest.approx(SPAN_S)
-    assert busy().rest_s(100.01) == pytest.approx(SPAN_S)
+    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=101.0) == pytest.approx(SPAN_S)
+    assert paced(2 * MUCH_PER_S).rest_s(101.0) == pytest.approx(SPAN_S)
 
 
 def test_where_less_comes_nobody_waits_for_the_tick():
-    pace = Pace()
-    pace.took(1, 100.0)
-    pace.took(round(MUCH_PER_S * 0.01 / 2), 100.01)
-    assert pace.rest_s(100.01, tick_due_s=100.05) == pytest.approx(SPAN_S)
+    assert paced(MUCH_PER_S / 2).rest_s(101.0, tick_due_s=101.04) == pytest.approx(SPAN_S)
 
 
-def test_after_a_pause_a_full_queue_is_not_much():
-    pace = busy()
-    pace.took(1000, 101.0)
-    assert pace.rest_s(101.0, tick_due_s=101.05) == pytest.approx(SPAN_S)
+def test_one_large_batch_among_others_is_not_much():
+    pace = paced(MUCH_PER_S / 2)
+    pace.took(300, 101.01)
+    assert pace.rest_s(101.01, tick_due_s=101.04) == pytest.approx(SPAN_S)
+
+
+def test_nor_is_a_full_queue_after_a_pause():
+    pace = paced(MUCH_PER_S / 2)
+    pace.took(1000, 102.0)
+    assert pace.rest_s(102.0, tick_due_s=102.04) == pytest.approx(SPAN_S)

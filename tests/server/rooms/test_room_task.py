@@ -462,6 +462,7 @@ async def test_commands_that_come_close_together_are_stored_together(
 
 async def test_where_much_comes_it_is_stored_when_a_tick_is_due(task: RoomTask, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(pace, "MUCH_PER_S", 0.0)
+    monkeypatch.setattr(pace, "COUNTED_OVER_S", 0.0)
     loop = asyncio.get_running_loop()
     due = loop.create_future()
     handle = loop.call_later(0.05, due.set_result, None)

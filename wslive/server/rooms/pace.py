@@ -21,6 +21,9 @@ AT_ONCE = 4
 MUCH_PER_S = 10_000.0
 """So many commands a second are half of what one core of a small server takes."""
 
+COUNTED_OVER_S = 0.1
+"""For how long commands are counted for that: after each tick of a hall a batch is larger than most."""
+
 LONGEST_S = 0.1
 """The longest that a command waits for a tick."""
 
@@ -33,7 +36,8 @@ class Pace:
         self._span_began_s = float("-inf")
         self._taken = 0
         """Commands of this span."""
-        self._took_at_s = float("-inf")
+        self._took_at_s = self._counted_from_s = float("-inf")
+        self._counted = 0
         self._has_much = False
 
     def rest_s(self, now_s: float, tick_due_s: float = float("-inf")) -> float:
@@ -52,8 +56,12 @@ class Pace:
 
     def took(self, commands: int, now_s: float) -> None:
         """So many commands are being stored."""
-        self._has_much = commands > MUCH_PER_S * (now_s - self._took_at_s)
         self._took_at_s = now_s
+        self._counted += commands
+        counted_over_s = now_s - self._counted_from_s
+        if counted_over_s >= COUNTED_OVER_S:
+            self._has_much = self._counted > MUCH_PER_S * counted_over_s
+            self._counted_from_s, self._counted = now_s, 0
         if now_s >= self._span_began_s + SPAN_S:
             self._span_began_s, self._taken = now_s, 0
         self._taken += commands
