@@ -64,6 +64,13 @@ def test_where_less_comes_nobody_waits_for_the_tick():
     assert paced(MUCH_PER_S / 2).rest_s(101.0, tick_due_s=101.04) == pytest.approx(SPAN_S)
 
 
+def test_what_is_refused_is_not_much():
+    pace = Pace()
+    for number in range(101):
+        pace.took(1000, 100 + number / 100, refused=990)
+    assert pace.rest_s(101.0, tick_due_s=101.04) == pytest.approx(SPAN_S)
+
+
 def test_one_large_batch_among_others_is_not_much():
     pace = paced(MUCH_PER_S / 2)
     pace.took(300, 101.01)

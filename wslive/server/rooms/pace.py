@@ -54,10 +54,10 @@ class Pace:
             until_s = max(until_s, min(tick_due_s, self._took_at_s + LONGEST_S))
         return max(0.0, until_s - now_s)
 
-    def took(self, commands: int, now_s: float) -> None:
-        """So many commands are being stored."""
+    def took(self, commands: int, now_s: float, *, refused: int = 0) -> None:
+        """So many commands are being worked off, of which so many came too fast and will hardly be stored."""
         self._took_at_s = now_s
-        self._counted += commands
+        self._counted += commands - refused
         counted_over_s = now_s - self._counted_from_s
         if counted_over_s >= COUNTED_OVER_S:
             self._has_much = self._counted > MUCH_PER_S * counted_over_s

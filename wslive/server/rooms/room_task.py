@@ -213,7 +213,8 @@ class RoomTask:
             if rest_s and len(self._queue) < MAX_BATCH:
                 await asyncio.sleep(rest_s)
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
-            self._pace.took(len(batch), time.monotonic())
+            refused = sum(pending.objection is not None for pending in batch)  # nobody's acks wait for who floods
+            self._pace.took(len(batch), time.monotonic(), refused=refused)
             self._is_quiet = False
             try:
                 await self._process(batch)
