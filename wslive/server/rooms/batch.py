@@ -86,14 +86,13 @@ def decide(room: Room, batch: Sequence[Pending], known: dict[Key, int], told: To
     erasing: list[int] = []
     refused_here: dict[Key, Refused] = {}
     hashes: dict[bytes, bytes] = {}
-    has_told = len(told) > 0
     for place, pending in enumerate(batch):
         key = pending.key
         offset = known.get(key)
         if offset is not None:
             outcomes.append(offset)
             continue
-        final = (refused_here.get(key) or told.get(key) if refused_here or has_told else None) or pending.objection
+        final = refused_here.get(key) or told.get(key) or pending.objection
         if final is not None:
             outcomes.append(final)
             continue
