@@ -261,27 +261,27 @@ async def test_a_checkpoint_that_a_server_would_show_something_else_by_is_found(
     assert "the checkpoint that was kept after it is not what the events up to it come to" in told
 
 
+async def rekeep(store: Path, **changes: bytes) -> None:
+    """Keep the checkpoint once more, with something else in it."""
+    log = await SqliteLog.open(store)
+    kept = await log.kept(ROOM)
+    assert kept is not None
+    await log.keep(ROOM, msgspec.structs.replace(kept, **changes))
+    await log.close()
+
+
 async def test_a_checkpoint_by_other_rules_is_not_believed_and_so_not_looked_at(store: Path):
     room = a_lecture().room
     room.title = "Another"
     await keep(store, room)
-    log = await SqliteLog.open(store)
-    kept = await log.kept(ROOM)
-    assert kept is not None
-    await log.keep(ROOM, msgspec.structs.replace(kept, rules=b"of another version"))
-    await log.close()
+    await rekeep(store, rules=b"of another version")
     assert problems(store) == []
     assert verify(store).rooms[0].checkpoint_at == 0
 
 
 async def test_a_checkpoint_that_cannot_be_read_is_told(store: Path):
-    room = a_lecture().room
-    await keep(store, room)
-    log = await SqliteLog.open(store)
-    kept = await log.kept(ROOM)
-    assert kept is not None
-    await log.keep(ROOM, msgspec.structs.replace(kept, body=b"nothing"))
-    await log.close()
+    await keep(store, a_lecture().room)
+    await rekeep(store, body=b"nothing")
     (told,) = problems(store)
     assert "the checkpoint that was kept after it cannot be read, and is of no use" in told
 

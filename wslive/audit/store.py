@@ -237,7 +237,7 @@ def _believed(db: sqlite3.Connection, room: str) -> Checkpoint | None:
 def _check_checkpoint(kept: Checkpoint, folded: Room) -> Iterator[str]:
     try:
         room = unpack(kept.body, kept.head, folded.registry)
-    except Exception as error:
+    except Exception as error:  # whatever is wrong with it, everything else is to be checked all the same
         yield f"the checkpoint that was kept after it cannot be read, and is of no use ({error})"
         return
     if not is_same(room, folded):
