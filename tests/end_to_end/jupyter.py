@@ -141,13 +141,14 @@ class JupyterServer(Lab):
             hello = {"type": "hello", "room": room["code"], "role": "host", "token": room["host_key"]}
             assert self.exchanged(opened, hello)["type"] == "welcome"
             answer = self.exchanged(opened, {"type": "get_ticket"})
-            while answer["type"] != "ticket":
-                answer = json.loads(opened.recv(20))
             return str(answer["ticket"])
 
     @staticmethod
     def exchanged(opened: ClientConnection, message: Mapping[str, Any]) -> dict[str, Any]:
-        """Send a message, and give the next one that comes."""
-        opened.send(json.dumps({"ref": secrets.token_hex(16), **message}))
-        answer: dict[str, Any] = json.loads(opened.recv(20))
-        return answer
+        """Send a message, and give its answer; what comes before that, as news of others does, is left out."""
+        ref = secrets.token_hex(16)
+        opened.send(json.dumps({"ref": ref, **message}))
+        while True:
+            answer: dict[str, Any] = json.loads(opened.recv(20))
+            if answer["type"] in ("welcome", "pong", "refused") or answer.get("ref") == ref:
+                return answer

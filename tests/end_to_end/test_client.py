@@ -160,8 +160,8 @@ def test_commands_to_one_activity_go_one_after_the_other(
         # Had the second command to activity 3 been sent at once, it would have come before the one to activity 2.
         await peer.send(messages.Ack(first.ref, 6))
         third = await peer.command()
-        await peer.send(messages.Ack(third.ref, 8), delta(5, 8))
         sent.extend((c.activity, c.kind) for c in (first, second, third))
+        await peer.send(messages.Ack(third.ref, 8), delta(5, 8))
         await nothing_more(peer)
 
     page = connect(follow(script))

@@ -354,7 +354,7 @@ def test_a_kernel_with_another_version_is_told_which_one_to_install(server: Jupy
 
 
 def test_votes_count_as_activity_and_an_idle_room_does_not(tmp_path: Path) -> None:
-    options = ["--ServerApp.shutdown_no_activity_timeout=6", PROXIED]
+    options = ["--ServerApp.shutdown_no_activity_timeout=600", PROXIED]
     with JupyterServer(tmp_path / "user", *options) as server:
         room = server.open_room()
         server.let_in(room["code"])
