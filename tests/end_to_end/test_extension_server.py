@@ -179,6 +179,17 @@ def test_a_name_that_points_here_may_not_open_the_websocket_as_its_own_origin(se
     assert server.knock({"room": room["code"]}, headers=headers, host="evil.example") == "handshake 403"
 
 
+def test_an_origin_that_is_none_opens_no_websocket_and_leaves_no_traceback(server: JupyterServer) -> None:
+    """Tornado and Jupyter take it apart, and fail on it."""
+    room = server.open_room()
+    headers, ticket = {"Origin": "http://[::1"}, server.ticket(room)
+    assert server.knock({"room": room["code"]}, headers=headers) == "handshake 403"
+    assert server.knock({}, headers=headers, protocols=[f"wslive.ticket.{ticket}"]) == "handshake 403"
+    headers["Authorization"] = f"token {server.token}"
+    assert server.knock({"room": room["code"]}, headers=headers) == "handshake 403"
+    assert "Traceback" not in server.log()
+
+
 @pytest.mark.parametrize("allowed", ["never", "hub_users"])
 def test_the_operators_veto_holds(tmp_path: Path, allowed: str) -> None:
     with JupyterServer(tmp_path / "user", PROXIED, f"--WSLive.audience_allowed={allowed}") as server:

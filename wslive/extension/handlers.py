@@ -26,6 +26,7 @@ from tornado.web import authenticated
 from wslive.core.errors import InvalidToken, NotAllowed, Refused, RoomUnavailable, TemporarilyUnavailable
 from wslive.extension.mount import Mount, as_nobody
 from wslive.server.access.guesses import wait_s
+from wslive.server.access.origins import is_readable
 from wslive.server.access.tokens import check_hosting
 from wslive.server.access.turns import LONGEST_WAIT_S
 from wslive.server.http import api, pages
@@ -310,7 +311,9 @@ class RoomSocket(SocketHandler, JupyterHandler):  # type: ignore[misc]
             turn_away(self, 403, invalid.message)
             return
         has_ticket = self._ticket is not None
-        if not has_ticket and not self._may_come_from_there():
+        if not is_readable(self.request.headers.get("Origin", "")):
+            turn_away(self, 403, "The Origin header is no origin of a page.")
+        elif not has_ticket and not self._may_come_from_there():
             turn_away(self, 403, f"Pages from {self.request.headers['Origin']} may not connect to this Jupyter.")
         elif not (is_known or has_ticket or audience.is_open):
             self.set_header("Retry-After", str(LONGEST_WAIT_S))

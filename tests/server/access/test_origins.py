@@ -182,6 +182,15 @@ def test_a_page_without_an_origin_of_its_own_may_never(has_ticket: bool):
     assert "without an origin" in error
 
 
+@pytest.mark.parametrize("origin", ["http://[::1", "http://[x]", "//a]", "http://\u2100.example"])
+@pytest.mark.parametrize("has_ticket", [True, False])
+@pytest.mark.parametrize("any_host", [True, False])
+def test_what_cannot_be_taken_apart_is_refused_in_a_sentence(origin: str, has_ticket: bool, any_host: bool):
+    """Tornado takes it apart after us, and fails on it."""
+    error = gate(any_host=any_host).origin_error(origin, "http", "localhost:8765", has_ticket=has_ticket)
+    assert error == "The Origin header is no origin of a page. If a proxy changes it, let it pass as it is."
+
+
 # ── elsewhere ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

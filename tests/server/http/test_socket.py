@@ -118,6 +118,17 @@ async def test_a_ticket_opens_a_connection_of_the_same_reader(role: str, hall: H
     assert widget.view == kernel.view
 
 
+async def test_a_ticket_opens_nothing_for_an_origin_that_is_none(hall: Hall, caplog: pytest.LogCaptureFixture):
+    ticket = await ticket_of(await hall.join())
+    response = await turned_away(hall, ticket=ticket, origin="http://[::1")
+    assert (response.status_code, response.body.partition(b".")[0]) == (
+        403,
+        b"The Origin header is no origin of a page",
+    )
+    assert caplog.text == ""
+    assert await hall.connect(ticket=ticket, origin="http://elsewhere.example")
+
+
 async def test_a_ticket_says_who_one_is_whatever_the_hello_says(hall: Hall):
     ada = await hall.join("Ada")
     widget = await hall.connect(ticket=await ticket_of(ada))

@@ -4,8 +4,8 @@ Tornado's own `check_origin` is not called when Host equals Origin, which is jus
 name point at this machine (DNS rebinding). So the Host has to be one of ours first: a name from the settings, or the
 very address at which the connection arrived.
 
-Origin: missing is admitted (not a browser, and no cookie authenticates anything here), `null` is refused, our own is
-admitted, a foreign one needs the settings' leave or a valid ticket.
+Origin: missing is admitted (not a browser, and no cookie authenticates anything here), `null` and what is no address
+are refused, our own is admitted, a foreign one needs the settings' leave or a valid ticket.
 """
 
 from __future__ import annotations
@@ -55,6 +55,15 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{name}" if is_default else f"{parts.scheme}://{name}:{port}"
 
 
+def is_readable(origin: str) -> bool:
+    """Whether an Origin header can be taken apart; Tornado and Jupyter fail on one that cannot."""
+    try:
+        urlsplit(origin)
+    except ValueError:
+        return False
+    return True
+
+
 class Gate:
     """The allow-lists of one server."""
 
@@ -96,6 +105,8 @@ class Gate:
             return None
         if origin == "null":
             return "Pages without an origin of their own (files, sandboxed frames) may not connect."
+        if not is_readable(origin):
+            return "The Origin header is no origin of a page. If a proxy changes it, let it pass as it is."
         if self._any_host:
             # The proxy in front of such a server speaks https to browsers and http to us.
             scheme = urlsplit(origin).scheme
