@@ -21,7 +21,8 @@ import numpy as np
 from benchmarks import servers
 from benchmarks.load import Load, Sent
 from benchmarks.people import Hall, command, join_peer, new_ref
-from benchmarks.report import Meter, Row, Run, Setup, percentile, repeat, spread
+from benchmarks.report import Meter, Row, Run, Setup, repeat, spread
+from wslive.cli.bench import percentile
 
 PEOPLE = 1000
 SPEAKERS = 50

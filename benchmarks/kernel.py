@@ -28,8 +28,9 @@ from benchmarks import machine, servers
 from benchmarks.load import Load, frame
 from benchmarks.machine import REPOSITORY, pin
 from benchmarks.people import Hall, connect, new_ref
-from benchmarks.report import Row, Run, Setup, percentile, repeat, spread
+from benchmarks.report import Row, Run, Setup, repeat, spread
 from benchmarks.votes import TEXTS
+from wslive.cli.bench import percentile
 from wslive.server.websocket.rfc6455 import text_frame
 from wslive.wire.messages import SUBPROTOCOL
 

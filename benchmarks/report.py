@@ -197,12 +197,6 @@ def repeat(setup: Setup, servers: Mapping[str, Callable[[], Run]]) -> Repeated:
     return repeated
 
 
-def percentile(values: Any, percent: float) -> float:
-    """The smallest value that so many per cent do not exceed; NaN of nothing."""
-    ascending = sorted(values)
-    return ascending[min(len(ascending) - 1, int(len(ascending) * percent / 100))] if ascending else float("nan")
-
-
 def shown(value: float) -> str:
     """A figure with three digits that count, as people write it."""
     if value != value:

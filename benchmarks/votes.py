@@ -33,10 +33,11 @@ from rich.table import Table
 from benchmarks import machine, servers
 from benchmarks.load import Load, Sent
 from benchmarks.people import Ack, Delta, Hall, Refused, Snapshot, decode, join_peer, new_ref
-from benchmarks.report import Meter, Repeated, Row, Run, Setup, percentile, repeat, shown, spread, undisturbed
+from benchmarks.report import Meter, Repeated, Row, Run, Setup, repeat, shown, spread, undisturbed
 from benchmarks.server import UNHURRIED
 from benchmarks.servers import Started
 from wslive.cli import tuning
+from wslive.cli.bench import percentile
 
 TEXTS = ("quick", "merge", "heap", "bubble", "radix")
 OPTIONS = ("o1", "o2", "o3", "o4", "o5")

@@ -2,7 +2,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.machine import Usage, cost
-from benchmarks.report import Row, Run, Setup, percentile, repeat, shown, undisturbed
+from benchmarks.report import Row, Run, Setup, repeat, shown, undisturbed
 
 
 def setup(tries: int = 3, repeats: int = 2) -> Setup:
@@ -39,11 +39,6 @@ def test_a_process_waited_for_others_no_longer_than_they_had_its_core():
     assert cost(Usage(0, 0, 0, 100), Usage(10, 2, 3, 102.5)).waited_share == pytest.approx(0.05)
     assert cost(Usage(0, 0, 0, 100), Usage(10, 2, 0.1, 109)).waited_share == pytest.approx(0.01)
     assert cost(Usage(0, 0, 0, 0), Usage(10, 2, 3, 0)).waited_share == pytest.approx(0.3)
-
-
-@pytest.mark.parametrize(("percent", "value"), [(0, 1), (50, 3), (99, 4), (100, 4)])
-def test_a_percentile_is_one_of_the_values(percent: float, value: float):
-    assert percentile([4, 2, 1, 3], percent) == value
 
 
 @pytest.mark.parametrize(("value", "text"), [(1234.5, "1,234"), (0.012345, "0.0123"), (float("nan"), "-"), (0.0, "0")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from wslive.cli.bench import figures, is_hopeless, is_smooth, verdict
+from wslive.cli.bench import figures, is_hopeless, is_smooth, percentile, verdict
 from wslive.crowd.load_test import Step
 from wslive.eventlog.memory import MemoryLog
 from wslive.server.app import Server
@@ -146,6 +147,14 @@ SMOOTH = Step(people=100, here=100, tried=100, votes=200, acked=200, ack_ms=[4.0
 def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(values: Any, p50: Any, p99: Any):
     found = figures(replace(SMOOTH, join_ms=list(values)))
     assert (found["join_p50_ms"], found["join_p99_ms"]) == (p50, p99)
+
+
+@pytest.mark.parametrize(
+    ("count", "percent", "place"), [(4, 0, 1), (4, 50, 2), (4, 51, 3), (4, 100, 4), (60, 99, 60), (100, 99, 99)]
+)
+def test_a_percentile_is_one_of_the_values_in_any_order(count: int, percent: int, place: int):
+    assert percentile(range(count, 0, -1), percent) == place
+    assert math.isnan(percentile([], percent))
 
 
 def test_a_smooth_step_is_told_by_its_slowest_hundredth():

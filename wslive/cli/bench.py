@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -274,12 +275,14 @@ def _sentence(reason: str) -> str:
     return reason if reason.endswith((".", "!", "?")) else f"{reason}."
 
 
-def _percentile(values: Sequence[float], percent: int) -> float | None:
-    """The smallest value that so many per cent do not exceed; None of nothing."""
-    if not values:
-        return None
+def percentile(values: Sequence[float], percent: int) -> float:
+    """The smallest value that so many per cent do not exceed; NaN of nothing."""
     ascending = sorted(values)
-    return round(ascending[max(0, -(-len(ascending) * percent // 100) - 1)], 2)
+    return ascending[max(0, -(-len(ascending) * percent // 100) - 1)] if ascending else math.nan
+
+
+def _percentile(values: Sequence[float], percent: int) -> float | None:
+    return round(percentile(values, percent), 2) if values else None
 
 
 def _ms(values: Sequence[float], percent: int = 99) -> str:
