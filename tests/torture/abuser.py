@@ -141,6 +141,9 @@ KINDS = (
     Kind("floods an echo and never reads", OPEN, lambda code: itertools.repeat(PING * 200), reads=False, path="/echo"),
 )
 
+READS = Kind("reads all that it is told", OPEN, lambda code: iter((hello(code),)))
+"""Not bad at all: what others are compared with, where a room says much."""
+
 
 class Client:
     """One of them."""
@@ -237,5 +240,5 @@ def main(kind: Kind, port: int, code: str, count: int, seconds: float) -> dict[s
 
 if __name__ == "__main__":
     name, port, code, count, seconds = sys.argv[1:]
-    kind = next(kind for kind in KINDS if kind.name == name)
+    kind = next(kind for kind in (*KINDS, READS) if kind.name == name)
     print(json.dumps(main(kind, int(port), code, int(count), float(seconds))))  # noqa: T201

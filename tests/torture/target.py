@@ -15,6 +15,7 @@ from typing import Any, Self
 from tests.torture.served import TOKEN
 from tests.websocket.raw import Frame, Opcode, RawSocket, frame
 from wslive.audit.store import verify
+from wslive.cli.bench import percentile
 
 SERVED = Path(__file__).with_name("served.py")
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -187,6 +188,6 @@ class Witness:
         return offset
 
 
-def percentile(values: list[float], share: float) -> float:
-    """Of any values."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+def p99_ms(took_s: list[float]) -> float:
+    """Within which 99 of a hundred acks came, as figures tell it."""
+    return round(percentile(took_s, 99) * 1e3, 1)
