@@ -117,10 +117,9 @@ def chromium() -> Iterator[Browser]:
     """One Chromium for all tests. Without one they fail, and say how to install it."""
     from playwright.sync_api import expect
 
-    from tests.end_to_end.browser import running_chromium
+    from tests.end_to_end.browser import TIMEOUT_S, running_chromium
 
-    # A guard against waiting for ever, no assertion about speed: five seconds are too few on a busy machine.
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=TIMEOUT_S * 1000)  # its own five seconds are too few on a busy machine
     with running_chromium() as browser:
         loop = asyncio._get_running_loop()
         yield browser

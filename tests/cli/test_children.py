@@ -33,6 +33,15 @@ async def test_a_child_that_ends_instead_is_quoted(tmp_path: Path):
         await child.ready(lambda: None)
 
 
+async def test_the_end_of_a_child_is_noticed_and_quoted(tmp_path: Path):
+    child = await python("import time; print('on air', flush=True); time.sleep(100)", tmp_path)
+    await child.ready(lambda: (tmp_path / "log").read_text() or None)
+    psutil.Process(child.pid).kill()
+    assert "The program has ended by itself, with exit code -9" in str(await child.ended())
+    assert "on air" in str(await child.ended())
+    await child.end()
+
+
 async def test_a_child_that_is_never_ready_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(children, "START_TIMEOUT_S", 0.1)
     child = await python("import time; time.sleep(100)", tmp_path)

@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,9 @@ FLAGS = [
 ]
 if hasattr(os, "geteuid") and os.geteuid() == 0:
     FLAGS.append("--no-sandbox")  # Chromium refuses to start its sandbox as root
+
+TIMEOUT_S = 60.0
+"""How long pages are waited for: a guard against waiting for ever, no assertion about speed."""
 
 STARTER = Path(__file__).with_name("chromium.sh")
 """Starts $CHROMIUM_PROGRAM with one list of features more."""
@@ -173,6 +177,7 @@ class Pages:
             color_scheme=color_scheme,
             **context_options,
         )
+        context.set_default_timeout(TIMEOUT_S * 1000)
         watch = Watch(hosts=LOOPBACK | set(hosts))
         watch.attach(context)
         page = context.new_page()
@@ -235,7 +240,7 @@ def wait_for_chart(
     nth: int = 0,
     trace: int = 0,
     axis: str = "y",
-    timeout_s: float = 30,
+    timeout_s: float = TIMEOUT_S,
 ) -> None:
     """Wait until Plotly has drawn these values; the other arguments are those of `chart_values`."""
     # JSON.stringify, not json.dumps: 3.0 and 3 are the same number in the browser.
@@ -243,6 +248,14 @@ def wait_for_chart(
     if not page.evaluate(CHART_SHOWS, [within, nth, trace, axis, wanted, timeout_s * 1000]):
         drawn = chart_values(page, within=within, nth=nth, trace=trace, axis=axis)
         raise AssertionError(f"the chart shows {drawn}, not {values}, after {timeout_s} s")
+
+
+def wait_until(page: Page, condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> None:
+    """Let a page go on until something is so that no expectation of Playwright's can ask for."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"it is not so after {timeout_s} s"
+        page.wait_for_timeout(50)
 
 
 def accessibility_violations(page: Page) -> list[str]:

@@ -21,6 +21,9 @@ from wslive.eventlog.sqlite import SqliteLog
 from wslive.server.app import Server
 from wslive.server.settings import ServerSettings
 
+WAIT_S = 60.0
+"""How long anything is waited for: a guard against waiting for ever, no assertion about speed."""
+
 CHAT = 2
 """The id of every room's chat: the room's second event opens it."""
 
@@ -34,7 +37,7 @@ class Person:
 
     def command(self, activity: int, kind: str, body: dict[str, Any] | None = None) -> int:
         """Send a command and wait until its effect shows; returns the offset."""
-        return self._hall.run(self.connection.command(activity, kind, body or {}))
+        return self._hall.run(self.connection.command(activity, kind, body or {}, timeout_s=WAIT_S))
 
     def vote(self, poll: int, *options: str, round: int = 1) -> int:
         """Cast a vote, by option ids."""
@@ -44,14 +47,14 @@ class Person:
         """Say lines in the chat; returns the id of the last."""
 
         async def say() -> int:
-            said = [self.connection.command(CHAT, "say", {"text": text}) for text in texts]
+            said = [self.connection.command(CHAT, "say", {"text": text}, timeout_s=WAIT_S) for text in texts]
             return (await asyncio.gather(*said))[-1]
 
         return self._hall.run(say())
 
     def wait_for(self, condition: Callable[[View], bool]) -> None:
         """Wait until this person's view fulfils a condition."""
-        self._hall.run(self.connection.changed(condition, 20))
+        self._hall.run(self.connection.changed(condition, WAIT_S))
 
     def wait_for_tally(self, poll: int, counts: dict[str, int]) -> None:
         """Wait until the tally shows these counts."""
@@ -102,7 +105,7 @@ class Hall:
 
     def run(self, coroutine: Any) -> Any:
         """Run a coroutine where the server runs."""
-        return self._background.run(coroutine, 30)
+        return self._background.run(coroutine, 2 * WAIT_S)
 
     # ── the server ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,7 +167,7 @@ class Hall:
     def connect(self, **options: Any) -> Person:
         """Somebody comes in; the options are those of `Connection`."""
         connection = Connection(self.url, self.code, rng=random.Random(0), **options)
-        self.run(connection.open())
+        self.run(connection.open(WAIT_S))
         self.people.append(connection)
         return Person(self, connection)
 

@@ -18,6 +18,9 @@ from websockets.typing import Subprotocol
 from tests.end_to_end.lab import Lab
 from wslive.wire.messages import SUBPROTOCOL
 
+TIMEOUT_S = 60.0
+"""How long answers are waited for: a guard against waiting for ever, no assertion about speed."""
+
 # A server starts sooner without them, and no page of theirs is opened here.
 FRONTENDS = ("jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "notebook", "voila.server_extension")
 
@@ -90,7 +93,7 @@ class JupyterServer(Lab):
     ) -> tuple[int, dict[str, str], str]:
         """One plain request, redirects not followed: status, headers, text."""
         parts = urlsplit(f"{self.base_url}/{path}")
-        connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", parts.port, timeout=TIMEOUT_S)
         try:
             target = parts.path + (f"?{parts.query}" if parts.query else "")
             payload = None if body is None else json.dumps(body)
@@ -131,7 +134,7 @@ class JupyterServer(Lab):
             sock=socket.create_connection(("127.0.0.1", self._port)),
             additional_headers=headers,
             subprotocols=[Subprotocol(name) for name in (SUBPROTOCOL, *protocols)],
-            open_timeout=20,
+            open_timeout=TIMEOUT_S,
         )
 
     def ticket(self, room: Mapping[str, str]) -> str:
@@ -149,6 +152,6 @@ class JupyterServer(Lab):
         ref = secrets.token_hex(16)
         opened.send(json.dumps({"ref": ref, **message}))
         while True:
-            answer: dict[str, Any] = json.loads(opened.recv(20))
+            answer: dict[str, Any] = json.loads(opened.recv(TIMEOUT_S))
             if answer["type"] in ("welcome", "pong", "refused") or answer.get("ref") == ref:
                 return answer

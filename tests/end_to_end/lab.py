@@ -336,6 +336,18 @@ class Notebook:
         self.run_cell(index, timeout_s)
         return self.text(index)
 
+    def run_until(self, source: str, text: str, timeout_s: float = 60) -> None:
+        """Add a cell, and run it until it puts out this text.
+
+        What a page shows already may not have reached its kernel, which has a connection of its own.
+        """
+        index = self.append(source)
+        deadline = time.monotonic() + timeout_s
+        self.run_cell(index)
+        while self.text(index).strip() != text:
+            assert time.monotonic() < deadline, self.text(index)
+            self.run_cell(index)
+
     def start_all(self) -> Run:
         """Run all cells without waiting for them."""
         return self.start("notebook:run-all-cells")

@@ -36,7 +36,7 @@ class Computer:
 
     def run(self, *command: str) -> None:
         """Run a command there and wait for it."""
-        subprocess.run(self.enter(command), check=True, capture_output=True, text=True, timeout=30)
+        subprocess.run(self.enter(command), check=True, capture_output=True, text=True, timeout=60)
 
     def start(self, command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
         """Start a program there that is spoken to by lines."""
@@ -89,5 +89,5 @@ def _holding(made: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(held, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         if not process.stdout.readline():
-            raise OSError(f"{' '.join(made)} ended with status {process.wait(10)}")
+            raise OSError(f"{' '.join(made)} ended with status {process.wait(60)}")
         yield process

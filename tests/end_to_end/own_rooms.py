@@ -95,7 +95,7 @@ def crowd(link: str, size: int) -> Iterator[Crowd]:
 
     thread = threading.Thread(target=work)
     thread.start()
-    people, loop = made.result(20)
+    people, loop = made.result(60)
     try:
         yield people
     finally:

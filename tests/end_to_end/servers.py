@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from wslive.client.http import fetch_json
 
-START_TIMEOUT_S = 30
+START_TIMEOUT_S = 60
 
 
 def folders(root: Path) -> dict[str, str]:

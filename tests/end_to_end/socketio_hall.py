@@ -135,11 +135,11 @@ class Client:
             return
         self._process.stdin.close()
         try:
-            self._process.wait(5)
+            self._process.wait(TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._reader.join(5)
+        self._reader.join(TIMEOUT_S)
         assert self._process.stderr is not None
         assert self._process.stdout is not None
         errors = self._process.stderr.read()

@@ -21,6 +21,7 @@ import psutil
 from tornado.httpclient import AsyncHTTPClient
 from websockets.asyncio.client import ClientConnection, connect
 
+WITHOUT_LAB = "import sys; sys.modules['jupyterlab'] = None; from wslive.cli import main; main()"
 LINK = re.compile(r"^  (Notebook|Phone page|Projector|Ledger of acks|Store)\s+(\S+)$")
 
 
@@ -136,7 +137,7 @@ async def told(
 
 async def test_the_first_minute(tmp_path: Path):
     folder = tmp_path / "kept"
-    async with Demo.start("--seconds", "25", "--size", "30", "--dir", str(folder)) as demo:
+    async with Demo.start("--size", "30", "--dir", str(folder)) as demo:
         # The links come first, and they work.
         assert "<title>" in await page(demo.links["Phone page"])
         assert "<title>" in await page(demo.links["Projector"])
@@ -161,6 +162,10 @@ async def test_the_first_minute(tmp_path: Path):
         plain = await demo.read_until("answered:")
         assert re.search(r"^\d\d:\d\d  \d+ of 30 here · \d+ answered: quick \d+, merge \d+, heap \d+ · \d+ chat", plain)
 
+        async with asyncio.timeout(120):
+            while joined(folder / "wslive.db") < 30:  # noqa: ASYNC110 (another process: nothing tells us)
+                await asyncio.sleep(0.2)
+        demo.process.send_signal(signal.SIGINT)
         assert await demo.end() == 0, demo.told
         assert re.search(r"30 people, \d+ ballots from \d+ votes, \d+ chat lines\.", "\n".join(demo.told))
         assert any(line.startswith("ledger == log: ") for line in demo.told)
@@ -168,6 +173,12 @@ async def test_the_first_minute(tmp_path: Path):
             process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
         ] == []
         check_ledger_against_log(Path(demo.links["Ledger of acks"]), Path(demo.links["Store"]))
+
+
+def joined(store: Path) -> int:
+    """How many people have come so far."""
+    with closing(sqlite3.connect(store)) as db:
+        return int(db.execute("SELECT count(*) FROM events WHERE kind = 'joined'").fetchone()[0])
 
 
 def check_ledger_against_log(ledger: Path, store: Path) -> None:
@@ -203,18 +214,31 @@ async def test_ctrl_c_ends_everything_and_still_says_what_happened(tmp_path: Pat
         assert any(" people, " in line for line in demo.told)
         assert any(line.startswith("ledger == log: ") for line in demo.told)
         assert "Store" not in demo.links  # a temporary folder is gone, so its paths are not told
-        _, alive = psutil.wait_procs(family, timeout=10)
+        _, alive = psutil.wait_procs(family, timeout=60)
         assert alive == []
 
 
+async def test_a_server_that_dies_is_told_and_ends_the_demo():
+    async with Demo.start("--size", "5", program=("-c", WITHOUT_LAB)) as demo:
+        await demo.read_until("answered:")
+        [server] = demo.family()
+        server.kill()
+        assert await demo.end() == 2, demo.told
+        [told] = [line for line in demo.told if line.startswith("Error: ")]
+        assert told == "Error: The server has ended by itself, with exit code -9. The end of its output:"
+        assert not any("Traceback" in line for line in demo.told)
+
+
 async def test_without_jupyterlab_it_says_how_to_get_it_and_goes_on():
-    without = "import sys; sys.modules['jupyterlab'] = None; from wslive.cli import main; main()"
-    async with Demo.start("--seconds", "2", "--size", "3", program=("-c", without)) as demo:
+    async with Demo.start("--seconds", "2", "--size", "3", program=("-c", WITHOUT_LAB)) as demo:
         assert (
             'JupyterLab is not installed here: `pip install "wslive[lab]"` adds the notebook to this demo.' in demo.told
         )
         assert set(demo.links) == {"Phone page", "Projector"}
+        # It ends by itself when the time is over.
         assert await demo.end() == 0, demo.told
+        assert any(" people, " in line for line in demo.told)
+        assert any(line.startswith("ledger == log: ") for line in demo.told)
 
 
 async def test_a_port_in_use_is_told_in_a_sentence(unused_tcp_port: int):

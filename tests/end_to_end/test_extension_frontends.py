@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.end_to_end.browser import HUB, Pages, wait_for_chart
+from tests.end_to_end.browser import HUB, Pages, wait_for_chart, wait_until
 from tests.end_to_end.lab import Lab, Notebook
 from tests.end_to_end.own_rooms import HOLD_THE_LOCK, POLL
 
@@ -131,12 +131,6 @@ BUSY = {
 }
 
 
-def begun(page: Page, sign: Path) -> None:
-    """Let the page go on until a kernel has written a file."""
-    while not sign.exists():
-        page.wait_for_timeout(50)
-
-
 @pytest.mark.parametrize("kind", BUSY)
 def test_notebook_7_shows_the_same_live_chart_while_its_kernel_is_busy(notebook7: Lab, pages: Pages, kind: str) -> None:
     title = f"classic-{kind}"
@@ -149,7 +143,7 @@ def test_notebook_7_shows_the_same_live_chart_while_its_kernel_is_busy(notebook7
     cell = host.append(f"open({str(sign)!r}, 'w').close()\n{BUSY[kind]}")
     host.save()
     host.start_cell(cell)
-    begun(host.page, sign)
+    wait_until(host.page, sign.exists)
     vote(phone, "heap")
     host.wait_for_chart(1, [0, 0, 1])
     host.reload(idle=False)
@@ -257,7 +251,7 @@ def test_voila_goes_on_while_its_kernel_is_busy_and_when_it_is_gone(notebook7: L
     page = voila(notebook7, pages, title)
     wait_for_chart(page, [0, 0, 0])
     go.touch()
-    begun(page, sign)
+    wait_until(page, sign.exists)
     go.unlink()
     other = page.context.new_page()  # another visitor, with a kernel of their own that is not busy
     other.goto(rendered(notebook7, title))

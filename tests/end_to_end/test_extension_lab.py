@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.end_to_end import browser
-from tests.end_to_end.browser import Pages
+from tests.end_to_end.browser import Pages, wait_until
 from tests.end_to_end.lab import Lab, Notebook
 from tests.end_to_end.own_rooms import HOLD_THE_LOCK, POLL
 from tests.end_to_end.test_reach import qr_text
@@ -91,7 +91,7 @@ def test_phones_join_by_the_address_of_the_hosts_browser_and_the_chart_moves(lab
     phone = joined(new_page(viewport=(360, 740), hosts=[PUBLIC]), link)
     vote(phone, "heap")
     host.wait_for_chart(1, [0, 0, 1])
-    assert host.run("print(poll.tally())").strip() == "{'quick': 0, 'merge': 0, 'heap': 1}"
+    host.run_until("print(poll.tally())", "{'quick': 0, 'merge': 0, 'heap': 1}")
     sockets = [s.url for s in new_page.watch(page).websockets if "wslive" in s.url]
     assert sockets == [f"ws://{PUBLIC}:{lab._port}{BASE}wslive/ws"], "one connection, where the page came from"
 
@@ -155,7 +155,7 @@ def test_the_chart_moves_while_the_kernel_is_busy_also_after_a_reload(
     cell = host.append(f"open({str(sign)!r}, 'w').close()\n{busy}\nopen({str(sign)!r}, 'a').write('done')")
     host.save()
     host.start_cell(cell)
-    wait_for_file(page, sign)
+    wait_until(page, sign.exists)
 
     vote(phone, "quick")
     host.wait_for_chart(1, [1, 0, 0])
@@ -230,9 +230,3 @@ def test_a_restarted_server_is_told_from_a_lost_kernel_and_everybody_comes_back(
     assert "Resumed: " in host.text(0)
     vote(phone, "heap")
     host.wait_for_chart(1, [0, 0, 1])
-
-
-def wait_for_file(page: Page, path: Path) -> None:
-    """Let the page go on until a cell has written a file."""
-    while not path.exists():
-        page.wait_for_timeout(50)

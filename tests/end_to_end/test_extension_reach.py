@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Error
 
+from tests.end_to_end.browser import wait_until
 from tests.end_to_end.lab import FOLDERS
 from tests.end_to_end.namespaces import GUEST_ADDRESS, HOST_ADDRESS, Computer, two_computers
 from tests.end_to_end.test_reach import chromium_at, status
@@ -91,7 +92,7 @@ def test_phones_in_the_network_come_by_a_listener_without_anything_of_jupyter(
         phone.get_by_role("button", name="Join").click()
         phone.get_by_role("button", name="yes").click()
         phone.get_by_role("region", name="Questions").get_by_text("Counted").wait_for()
-        assert do()["tally"] == {"yes": 1, "no": 0}
+        wait_until(phone, lambda: do()["tally"] == {"yes": 1, "no": 0})
 
         # Neither Jupyter, nor what is for hosts, nor another room.
         base = link.partition("/r/")[0]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from tests.end_to_end.jupyter import JupyterServer
+from tests.end_to_end.jupyter import TIMEOUT_S, JupyterServer
 
 PROXIED = "--ServerApp.allow_remote_access=True"
 
@@ -112,11 +112,11 @@ def test_people_are_told_when_the_server_ends_and_wait_until_they_are_let_in_aga
         with server.socket() as socket:
             welcome = server.exchanged(socket, {"type": "hello", "room": room["code"]})
             server.stop()
-            while (frame := json.loads(socket.recv(20)))["type"] != "bye":
+            while (frame := json.loads(socket.recv(TIMEOUT_S)))["type"] != "bye":
                 pass
             assert frame["code"] == 4000
             with pytest.raises(ConnectionClosedError, match="4000"):
-                socket.recv(20)
+                socket.recv(TIMEOUT_S)
         server.start()
         token = welcome["token"]
         assert server.knock({"room": room["code"], "token": token}) == "handshake 403"

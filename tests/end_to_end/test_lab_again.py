@@ -4,7 +4,7 @@ import re
 import shutil
 from pathlib import Path
 
-from tests.end_to_end.browser import Pages
+from tests.end_to_end.browser import Pages, wait_until
 from tests.end_to_end.lab import Lab, Notebook
 from tests.end_to_end.own_rooms import HOST, PARTICIPANT, POLL, crowd, events, tally
 
@@ -18,7 +18,7 @@ def test_fifty_phones_stay_while_the_hosts_kernel_is_interrupted_and_restarted(l
     host.run_all()
     link = host.text(0).split()[-1]
     with crowd(link, SIZE) as people:
-        wait_until(host, lambda: people.here == SIZE)
+        wait_until(host.page, lambda: people.here == SIZE)
         host.start_cell(host.append("import time; time.sleep(600)"))
         host.wait_kernel("busy")
         host.interrupt_kernel()
@@ -29,7 +29,7 @@ def test_fifty_phones_stay_while_the_hosts_kernel_is_interrupted_and_restarted(l
         assert people.here == SIZE
         # Nothing of the kernel is left, and the view goes on: it has a connection of its own.
         votes = people.stats.votes
-        wait_until(host, lambda: people.stats.votes > votes)
+        wait_until(host.page, lambda: people.stats.votes > votes)
         host.output(1).get_by_text("Kernel gone, chart live.").wait_for()
 
         # The person who sits there runs the notebook again, and everything is there.
@@ -41,8 +41,10 @@ def test_fifty_phones_stay_while_the_hosts_kernel_is_interrupted_and_restarted(l
     assert people.stats.came_back == 0
     counts = tally(lab, link)
     host.wait_for_chart(1, counts)
-    found = host.run("print(len(room.people), len(room.polls), list(poll.tally().values()), len(poll.to_frame()))")
-    assert found.strip() == f"50 1 {counts} {sum(counts)}"
+    host.run_until(
+        "print(len(room.people), len(room.polls), list(poll.tally().values()), len(poll.to_frame()))",
+        f"50 1 {counts} {sum(counts)}",
+    )
     joined = [kind for _, _, kind, _ in events(lab, link)].count("joined")
     assert joined == SIZE
 
@@ -99,9 +101,3 @@ def first_chart(notebook: Notebook) -> int:
         "() => Number(document.querySelector('.js-plotly-plot').closest('.jp-Cell').dataset.windowedListIndex)"
     )
     return int(index)
-
-
-def wait_until(notebook: Notebook, condition) -> None:  # type: ignore[no-untyped-def]
-    """Let the page go on until something outside of it is so; the test's own time limit ends it."""
-    while not condition():
-        notebook.page.wait_for_timeout(50)

@@ -54,8 +54,11 @@ def test_a_cell_says_since_when_it_is_stale_and_goes_on_when_the_server_is_back(
         process.kill()
         expect(host.output(1)).to_contain_text("Stale since")
         told = host.run(
-            "import warnings\nwith warnings.catch_warnings(record=True) as told:\n    warnings.simplefilter('always')\n"
-            "    print(poll.tally())\nprint(told[0].message)"
+            "import time, warnings\nwith warnings.catch_warnings(record=True) as told:\n"
+            "    warnings.simplefilter('always')\n"
+            "    while not told:  # the kernel hears of it by a connection of its own\n"
+            "        time.sleep(0.02)\n        tally = poll.tally()\n"
+            "print(tally)\nprint(told[0].message)"
         )
         assert "{'quick': 0, 'merge': 0, 'heap': 1}" in told
         assert "This is as of" in told

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.end_to_end.browser import Pages
+from tests.end_to_end.browser import Pages, wait_until
 from tests.end_to_end.lab import Lab, Notebook
 from tests.end_to_end.own_rooms import HOLD_THE_LOCK, HOST, PARTICIPANT, POLL, SLEEP, events, tally
 
@@ -37,15 +37,16 @@ def test_a_click_in_one_notebook_moves_the_chart_in_the_other(lab: Lab, new_page
     assert host.chart(1) == tally(lab, link)
     # The room's own cell shows the question on stage too, and the kernel has the answers.
     host.wait_for_chart(2, [0, 1, 0])
-    assert host.run("print(poll.tally())").strip() == "{'quick': 0, 'merge': 1, 'heap': 0}"
+    host.run_until("print(poll.tally())", "{'quick': 0, 'merge': 1, 'heap': 0}")
 
 
 def test_a_vote_by_code_and_a_chat_line_reach_the_other_notebook(lab: Lab, new_page: Pages) -> None:
     host, participant, link = opened(lab, new_page, "by code")
     participant.run("me.vote('quick'); me.say('why not heap?')")
     host.wait_for_chart(1, [1, 0, 0])
-    assert host.run("print(poll.tally(), [line.text for line in room.chat])").strip() == (
-        "{'quick': 1, 'merge': 0, 'heap': 0} ['why not heap?']"
+    host.run_until(
+        "print(poll.tally(), [line.text for line in room.chat])",
+        "{'quick': 1, 'merge': 0, 'heap': 0} ['why not heap?']",
     )
     participant.run("me.retract()")
     host.wait_for_chart(1, [0, 0, 0])
@@ -68,9 +69,7 @@ def moves_while_busy(lab: Lab, new_page: Pages, title: str, busy: str) -> None:
     cell = host.append(f"open({str(sign)!r}, 'w').close()\n{busy}")
     host.save()
     host.start_cell(cell)
-    host.page.wait_for_function("() => true")
-    while not sign.exists():
-        host.page.wait_for_timeout(50)
+    wait_until(host.page, sign.exists)
 
     vote(participant, "quick")
     host.wait_for_chart(1, [1, 0, 0])

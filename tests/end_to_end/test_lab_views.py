@@ -183,7 +183,7 @@ def test_somebody_joins_by_filling_in_the_form(lab: Lab, new_page: Pages) -> Non
     form.get_by_role("button", name="Join").click()
     form.get_by_role("button", name="merge").click()
     host.wait_for_chart(1, [0, 1, 0])
-    assert person.run("print(me.answer())").strip() == "['merge']"
+    person.run_until("print(me.answer())", "['merge']")
     expect(form).to_contain_text("You are Ada")
 
 
@@ -199,4 +199,4 @@ def test_the_participants_place_takes_part_by_clicking_alone(lab: Lab, new_page:
     host.run("second = room.poll('And which is in place?', ['quick', 'heap'])")
     view.get_by_role("button", name="quick").click()
     expect(view.get_by_text("Counted")).to_be_visible()
-    assert host.run("print(second.tally(), poll.is_open)").strip() == "{'quick': 1, 'heap': 0} False"
+    host.run_until("print(second.tally(), poll.is_open)", "{'quick': 1, 'heap': 0} False")

@@ -15,7 +15,7 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
-from tests.end_to_end.browser import FLAGS, find_chromium
+from tests.end_to_end.browser import FLAGS, find_chromium, wait_until
 from tests.end_to_end.namespaces import GUEST_ADDRESS, HOST_ADDRESS, Computer, two_computers
 
 # The host's notebook as a program: to every line it answers where its room is and how the votes stand.
@@ -124,7 +124,7 @@ def test_another_computer_joins_by_the_text_of_the_qr_code(
             phone.get_by_role("button", name="Join").click()
             phone.get_by_role("button", name="yes").click()
             phone.get_by_role("region", name="Questions").get_by_text("Counted").wait_for()
-            assert ask()["tally"] == {"yes": 1, "no": 0}
+            wait_until(phone, lambda: ask()["tally"] == {"yes": 1, "no": 0})
 
             # The second listener is the audience's: nothing of the host's is on it.
             base = link.partition("/r/")[0]

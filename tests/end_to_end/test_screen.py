@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.end_to_end.browser import Pages, wait_for_chart
+from tests.end_to_end.browser import Pages, wait_for_chart, wait_until
 from tests.end_to_end.hall import Hall
 from wslive.activities.poll import chart
 
@@ -54,10 +54,11 @@ def test_once_others_can_come_it_shows_their_address_and_a_qr_code(hall: Hall, n
     page = show(new_page, hall)
     expect(page.get_by_text("Only this computer can join so far.")).to_be_visible()
     hall.audience("https://live.example.org")
-    expect(page.get_by_text("live.example.org", exact=True)).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("live.example.org", exact=True)).to_be_visible()
     qr = page.get_by_role("img", name="QR code")
     expect(qr).to_be_visible()
-    assert qr.evaluate("e => e.complete && e.naturalWidth > 0")
+    expect(qr).to_have_js_property("complete", True)
+    assert qr.evaluate("e => e.naturalWidth > 0")
     waiting = qr.bounding_box()
     hall.poll("Which sort is stable?", OPTIONS)
     wait_for_chart(page, [0, 0, 0])
@@ -178,7 +179,8 @@ def test_it_is_light_or_dark_as_preferred_and_as_chosen(hall: Hall, new_page: Pa
             dark = chosen == "Theme: dark"
         assert (brightness("html", "backgroundColor") < 0.2) is dark
         assert (brightness(".wslive-question", "color") > 0.8) is dark
-        assert (brightness(".xtick text", "fill") > 0.8) is dark
+        # The chart is drawn again with the next frame.
+        wait_until(page, lambda is_dark=dark: (brightness(".xtick text", "fill") > 0.8) is is_dark)  # type: ignore[misc]
     page.reload()
     expect(page.get_by_role("button", name="Theme: dark")).to_be_visible()
 
@@ -249,6 +251,7 @@ def test_browser_and_python_fill_the_chart_alike(hall: Hall, new_page: Pages, te
     check()
     people[0].vote(poll, "o1", "o2")
     people[1].vote(poll, "o2")
+    hall.host.wait_for(lambda view: view["activities"][str(poll)]["tally"]["answered"] == 2)
     check()
     hall.host.command(poll, "start_round")
     people[2].vote(poll, "o1", round=2)

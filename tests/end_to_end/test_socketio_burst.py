@@ -34,7 +34,7 @@ def test_ten_thousand_votes_of_a_hundred_clients_are_a_hundred_ballots(
     poll = hall.poll("Which language?", ["JavaScript", "C#", "PHP", "Python", "Go"], changeable=changeable)
     notebook = hall.connect(name="Nora")
     burst = Client("burst.js", hall.url, CLIENTS, CLICKS, transports=transports)
-    burst.wait_for(lambda entry: entry == ["answered"], timeout_s=120)
+    burst.wait_for(lambda entry: entry == ["answered"], timeout_s=200)
 
     # What the log says happened.
     cast = {event["offset"]: event for event in hall.events() if event["kind"] == "vote_cast"}

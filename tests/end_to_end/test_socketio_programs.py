@@ -268,7 +268,7 @@ def test_what_the_host_decides_holds_for_socketio_clients_too(
 ) -> None:
     ann, ben = clients("named_chat.js", "Ann"), clients("named_chat.js", "Ben")
     notebook.wait_for(lambda view: {"Ann", "Ben"} <= names(view))
-    actors = {person["name"]: actor for actor, person in hall.host.view["people"]["names"].items()}
+    actors = {person["name"]: actor for actor, person in notebook.view["people"]["names"].items()}
     hall.host.command(CHAT, "set_chat", {"mode": "on", "paused": True})
     assert ann.ask("message", "Hello")["error"]["code"] == "chat_paused"
     hall.host.command(CHAT, "set_chat", {"mode": "on", "paused": False})

@@ -15,6 +15,7 @@ from wslive.core.errors import NotAppended
 from wslive.core.view import View
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
+from wslive.socketio.guest import MAX_EARLY
 from wslive.socketio.programs import POSITION
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.session import MAX_ERRORS
@@ -98,6 +99,25 @@ async def test_events_are_carried_out_in_the_order_in_which_they_came(open_hall:
     view = await host.at(answer["offset"])
     assert lines(view) == [*(f"line {number}" for number in range(50)), "last"]
     assert names(view) == ["Ada"]
+
+
+async def test_of_what_comes_before_a_client_is_in_only_so_much_waits(open_hall: OpenHall):
+    log = FaultyLog(MemoryLog())
+    hall = await open_hall(log, line_rate=UNHURRIED)
+    host, guest = await hall.host(), await hall.guest()
+    with log.held("append") as reached:
+        await guest.emit("new-user", "Ada")
+        await reached()
+        for number in range(MAX_EARLY - 1 + 20):
+            await guest.emit("send-message", f"line {number}")
+        while len(guest.of("error")) < 20:
+            guest.note(await guest.packet())
+        assert {error["code"] for error in guest.of("error")} == {"temporarily_unavailable"}
+        assert all(error["retry_after_s"] > 0 for error in guest.of("error"))
+    answer = await guest.ask("send-message", "last")
+    view = await host.at(answer["offset"])
+    assert lines(view) == [*(f"line {number}" for number in range(MAX_EARLY - 1)), "last"]
+    assert len(guest.of("error")) == 20
 
 
 async def test_someone_of_wslives_own_is_the_same_person_here(hall: SocketIoHall):
@@ -215,7 +235,7 @@ async def test_who_reads_nothing_is_brought_to_the_head_at_once_later(open_hall:
 
 
 async def test_who_asks_and_never_reads_is_cut_off(open_hall: OpenHall):
-    hall = await open_hall(max_outbox_bytes=2000)
+    hall = await open_hall(max_outbox_bytes=2000, receive_rate=UNHURRIED)
     guest = await Client.open(hall.server.url, room=hall.code, receive_buffer_bytes=4096)
     await guest.connect()
     [transport] = hall.gateway.transports.values()

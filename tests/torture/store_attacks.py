@@ -106,7 +106,7 @@ def tally(store: Path, poll: int) -> dict[str, int]:
 async def shown(url: str, room: dict[str, Any], poll: int) -> dict[str, int] | str:
     """The tally that a new host is shown; where it is shown none, why not."""
     host = Connection(url, room["code"], role=Role.HOST, token=room["host_key"], rng=Soon())
-    opening = asyncio.create_task(host.open(5))
+    opening = asyncio.create_task(host.open(60))
     try:
         # A store that cannot be read is told at once, and the client would ask again and again.
         while not opening.done() and host.last_error is None:  # noqa: ASYNC110 (nothing tells us)

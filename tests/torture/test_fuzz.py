@@ -293,7 +293,7 @@ class Fuzzer:
 
     def _polls(self, packet: Callable[[], bytes]) -> list[bytes]:
         """Requests of a polling client that came in: bodies of several packets, some with what else is not right."""
-        connection = http.client.HTTPConnection(*self.target.address, timeout=20)
+        connection = http.client.HTTPConnection(*self.target.address, timeout=60)
         path = f"/socket.io/?EIO=4&transport=polling&room={self.sio_code}"
         connection.request("GET", path)
         opened = connection.getresponse().read()
@@ -308,7 +308,7 @@ class Fuzzer:
 
 def events(target: Target, room: dict[str, str], after: int) -> str:
     """The log after an offset, for a failure."""
-    connection = http.client.HTTPConnection(*target.address, timeout=20)
+    connection = http.client.HTTPConnection(*target.address, timeout=60)
     path = f"/api/rooms/{room['code']}/events?after={after}"
     connection.request("GET", path, headers={"Authorization": f"Bearer {room['host_key']}"})
     found = connection.getresponse().read().decode()

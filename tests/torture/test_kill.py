@@ -112,7 +112,7 @@ async def test_after_kill_9_everybody_is_back_and_every_ack_is_in_the_log_once(
             back_s.append(time.monotonic() - listening_s)
         await more(host, acked_between)
 
-        out, _ = await asyncio.wait_for(crowd.communicate(b""), 60)
+        out, _ = await asyncio.wait_for(crowd.communicate(b""), HANG_S)
         stats = json.loads(out)
         entries = read_ledger(ledger)
         assert (stats["joined"], stats["came_back"], stats["unsettled"]) == (size, 0, 0)
@@ -122,7 +122,7 @@ async def test_after_kill_9_everybody_is_back_and_every_ack_is_in_the_log_once(
 
         found = compare(entries, store, room["room"])
         assert found.problems == ()
-        await host.changed(lambda view: host.replica.offset >= entries[-1].offset, timeout_s=60)
+        await host.changed(lambda view: host.replica.offset >= entries[-1].offset, timeout_s=HANG_S)
         assert found.ballots == len(ballots(host.replica.view, poll))
         assert found.lines == stats["acked"]["say"]
 

@@ -221,16 +221,18 @@ RATES: dict[str, tuple[int, str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("rate", RATES)
 async def test_whoever_is_too_fast_is_told_when_to_come_back_and_may_then(rate: str):
-    async with opened(**{rate: Rate(per_s=20, burst=3)}) as hall:
+    async with opened(**{rate: Rate(per_s=2, burst=3)}) as hall:
         host, ada, bob = await hall.host(), await hall.join("Ada"), await hall.join("Bob")
         activity, kind, body = RATES[rate]
         activity = await open_poll(host) if kind == "cast_vote" else activity
+        began_s = time.perf_counter()
         refs = [await ada.ask(activity, kind, body) for _ in range(30)]
         answers = [await ada.answer(ref) for ref in refs]
+        most_taken = 3 + 2 * (time.perf_counter() - began_s)
         refused = [answer for answer in answers if answer["type"] == "refused"]
         assert {answer["code"] for answer in refused} == {"too_fast"}
-        assert len(refused) >= 20
-        assert all(0 < answer["retry_after_s"] <= 0.1 for answer in refused)
+        assert len(answers) - len(refused) <= most_taken
+        assert all(0 < answer["retry_after_s"] <= 0.5 for answer in refused)
         # Another person does not pay for it, and the time that was named is enough.
         assert (await bob.command(activity, kind, body))["type"] == "ack"
         await asyncio.sleep(refused[-1]["retry_after_s"])

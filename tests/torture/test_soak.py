@@ -6,6 +6,7 @@ import random
 import secrets
 import statistics
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,13 @@ class Holding:
         self.samples.append((asyncio.get_running_loop().time(), found))
         return found
 
+    async def until(self, wanted: Callable[[dict[str, float]], bool]) -> dict[str, float]:
+        """Look until it is so, which the server hears of by its sockets; after a minute, what is so instead."""
+        until_s = asyncio.get_running_loop().time() + TIMEOUT_S
+        while not wanted(found := await self.look()) and asyncio.get_running_loop().time() < until_s:
+            pass
+        return found
+
     def per_minute(self, name: str) -> float:
         """The slope after the warm-up, by linear regression."""
         kept = self.samples[int(len(self.samples) * WARM_UP_SHARE) :]
@@ -181,7 +189,7 @@ async def test_people_come_and_go_and_the_server_holds_no_more(tmp_path: Path, f
                 await beat.next()
 
         await asyncio.gather(speak(), vote(), watch(), *(churn(group) for group in range(CHURNING)))
-        full = await holding.look()
+        full = await holding.until(lambda found: found["connections"] == size + 1)
         assert full["connections"] == size + 1
         assert [guest.now.lost for guest in guests if guest.now.lost] == []
         for guest in guests:
@@ -193,9 +201,11 @@ async def test_people_come_and_go_and_the_server_holds_no_more(tmp_path: Path, f
         slopes = {name: holding.per_minute(name) for name in ("tasks", "files", "rss_kib")}
         events = host.replica.offset
         await host.close()
-        while (left := await holding.look())["connections"]:  # the server hears of it by its sockets
-            pass
         # Nothing stays that belonged to a connection.
+        left = await holding.until(
+            lambda found: not found["connections"] and all(found[name] <= empty[name] for name in ("files", "tasks"))
+        )
+        assert left["connections"] == 0
         assert left["files"] <= empty["files"]
         assert left["tasks"] <= empty["tasks"]
         assert process.stdin is not None

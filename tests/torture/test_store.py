@@ -58,7 +58,7 @@ def fill(path: Path) -> None:
 
 async def until_ready(url: str, wanted: bool) -> None:
     """Wait until /ready says so."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await ready(url) is not wanted:  # noqa: ASYNC110 (another process: nothing tells us)
             await asyncio.sleep(0.2)
 

@@ -91,7 +91,7 @@ async def test_a_full_hall_is_back_after_a_restart(
         poll = await host.command(0, "open_activity", SORTS)
         guests = [Guest(server.url, room["code"], n, random.Random(f"{form.seed}/{n}")) for n in range(size)]
         # As fast as they can: who is told to come back does so by itself.
-        await asyncio.gather(*(guest.connection.open(60) for guest in guests))
+        await asyncio.gather(*(guest.connection.open(120) for guest in guests))
         chosen = {guest.connection.actor: chance.choice(("o1", "o2", "o3")) for guest in guests}
         acks = await asyncio.gather(*(guest.vote(poll, chosen[guest.connection.actor]) for guest in guests))
         for _ in range(restarts):
@@ -109,7 +109,7 @@ async def test_a_full_hall_is_back_after_a_restart(
             back_s.append(lived_s[-1] - up_s)
             gone_s.append(lived_s[-1] - down_s)
 
-        await host.changed(lambda _: host.replica.offset >= max(acks), 60)
+        await host.changed(lambda _: host.replica.offset >= max(acks), 120)
         counts = host.replica.view["activities"][str(poll)]["tally"]["counts"]
         assert counts == {option: [*chosen.values()].count(option) for option in ("o1", "o2", "o3")}
         await asyncio.gather(host.close(), *(guest.connection.close() for guest in guests))

@@ -250,7 +250,7 @@ def test_on_the_page_and_the_projector(hall: Hall, new_page: Pages, form: Form, 
 
 def wait_for_bars(page: Page, count: int) -> None:
     """Until Plotly has drawn so many, in a chart that was not seen before: each poll gets its own."""
-    for _ in range(600):
+    for _ in range(1200):
         drawn = page.evaluate(BARS)
         if drawn == count:
             return

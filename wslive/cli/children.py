@@ -26,6 +26,10 @@ class NotStarted(ClientError):
     """A process ended, or did not answer; the message has the end of what it printed."""
 
 
+class HasEnded(ClientError):
+    """A process that the rest needs has ended by itself; the message has the end of what it printed."""
+
+
 class Child:
     """One process. Its output goes to a file."""
 
@@ -67,6 +71,11 @@ class Child:
         except TimeoutError:
             raise NotStarted(self._told(f"{self.name} was not ready after {START_TIMEOUT_S:g} s")) from None
         return found
+
+    async def ended(self) -> HasEnded:
+        """Wait until the process ends; what to say where nobody has asked it to."""
+        code = await self._process.wait()
+        return HasEnded(self._told(f"{self.name} has ended by itself, with exit code {code}"))
 
     async def end(self) -> None:
         """Ask the process to end, and make it."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
-from wslive.cli.children import NotStarted, can_open_browser, lab_folders, start_lab, start_server
+from wslive.cli.children import Child, NotStarted, can_open_browser, lab_folders, start_lab, start_server
 from wslive.cli.demo_view import Screen
 from wslive.cli.signals import asked_to_end
 from wslive.client.connection import Connection
@@ -64,6 +64,7 @@ class Room:
 class Stage:
     """All that runs before the crowd comes."""
 
+    server: Child
     room: Room
     host: Connection
     notebook: str | None
@@ -74,6 +75,7 @@ def run(*, folder: Path | None, no_browser: bool, seconds: float | None, size: i
 
     Raises:
         NotStarted: The server did not start.
+        HasEnded: The server has ended by itself.
         StoreUnwritable: The folder cannot be written.
     """
     root = _folder(folder)
@@ -106,7 +108,7 @@ async def _demo(root: Path, options: Options, *, is_kept: bool) -> bool:
                 webbrowser.open(stage.notebook)
             ledger = root / f"acks-{stage.room.code}.jsonl"
             crowd = Crowd(stage.room.server, stage.room.code, options.size, options.seed, ledger, leaning=RIGHT)
-            await _watch(crowd, stage.host, options, asking, console)
+            await _watch(crowd, stage, options, asking, console)
             console.print("Ending JupyterLab and the server …")
     agrees = _summary(console, crowd, ledger, store, stage.room)
     if is_kept:
@@ -127,7 +129,7 @@ async def _set_the_stage(stack: AsyncExitStack, root: Path, store: Path, options
     room = await _open_room(running.url, token)
     host = await stack.enter_async_context(_asked(room))
     notebook = await _lab(stack, root, {**env, "WSLIVE_SERVER": running.url}, console)
-    return Stage(room, host, notebook)
+    return Stage(server, room, host, notebook)
 
 
 async def _open_room(server: str, hosting_token: str) -> Room:
@@ -179,15 +181,28 @@ def _say_where(console: Console, stage: Stage) -> None:
         console.print("Run the notebook's cells: the chart in it moves as the answers come. Ctrl-C ends the demo.")
 
 
-async def _watch(crowd: Crowd, host: Connection, options: Options, asking: asyncio.Task[Any], console: Console) -> None:
-    """Let the crowd in, draw until the time is over, and wait until everybody has gone."""
-    running = asyncio.create_task(crowd.run(options.seconds))
-    with Screen(console, lambda: host.replica.view, lambda: crowd.here, options.size) as screen:
-        while not running.done() and not asking.done():
-            screen.draw()
-            await asyncio.wait({running, asking}, timeout=DRAW_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
-    crowd.stop()
-    await running
+async def _watch(crowd: Crowd, stage: Stage, options: Options, asking: asyncio.Task[Any], console: Console) -> None:
+    """Let the crowd in, draw until the time is over, and wait until everybody has gone.
+
+    Raises:
+        HasEnded: The server has ended by itself. The crowd would wait for it, and nothing starts it again.
+    """
+    running, ending = asyncio.create_task(crowd.run(options.seconds)), asyncio.create_task(stage.server.ended())
+    try:
+        with Screen(console, lambda: stage.host.replica.view, lambda: crowd.here, options.size) as screen:
+            while not (running.done() or asking.done() or ending.done()):
+                screen.draw()
+                waiting = {running, asking, ending}
+                await asyncio.wait(waiting, timeout=DRAW_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        crowd.stop()
+        await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            raise ending.result()
+        await running
+    finally:
+        for task in (running, ending):
+            task.cancel()
+        await asyncio.wait({running, ending})
 
 
 def _summary(console: Console, crowd: Crowd, ledger: Path, store: Path, room: Room) -> bool:

@@ -8,13 +8,14 @@ in the room before is recognised and is a participant at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from wslive.core.errors import BadCommand, Refused, RoomUnavailable
+from wslive.core.errors import BadCommand, Refused, RoomUnavailable, TemporarilyUnavailable
 from wslive.core.roles import Level, Role
 from wslive.core.room import ROOM, Room
 from wslive.server.http.context import Context
 from wslive.server.rooms.node import LiveRoom
+from wslive.server.rooms.room_task import RETRY_AFTER_S
 from wslive.socketio.authors import Authors
 from wslive.socketio.identity import Identity, Recovery, new_pid
 from wslive.socketio.line import Line
@@ -25,6 +26,9 @@ from wslive.socketio.transport import Transport
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.session import MAX_ERRORS
+
+MAX_EARLY = 200
+"""Events of one client that wait until it is in. A store that hangs keeps it waiting; more are to come again."""
 
 _MAX_CODE_CHARS = 64
 
@@ -68,6 +72,7 @@ class Guest:
         self._outbox = Outbox(transport, max_bytes=context.settings.max_outbox_bytes)
         self._author = Author(sid, recovery.lineage)
         self._in_order = asyncio.Lock()
+        self._early = 0
         self._is_person = False
         self._is_gone = False
         self._nonsense = 0
@@ -225,21 +230,31 @@ class Guest:
                 self._outbox.ack(emitted.id, {"ok": True, "offset": offset})
 
     async def _carry_out(self, wish: Name | Do) -> int:
-        # One after the other, so that whoever gives a name and says a line at once is in before the line is said.
-        async with self._in_order:
-            if not self._is_person:
-                # Another connection to the room, a participant's, takes the place of the viewer's.
-                offset = await self._new_line().say_hello(self._hello(wish.name if isinstance(wish, Name) else None))
-                self._is_person = True
-                if isinstance(wish, Name):
-                    return offset
-            if isinstance(wish, Name):
-                if not (wish.name or "").strip() or wish.name == self._programs.name:
-                    return self._programs.offset  # a prompt that was cancelled, or the name that it has
-                wish = Do(ROOM, "rename", {"name": wish.name})
-            assert self._line is not None, "a guest has a line once it is in"
-            answer = self._line.command(wish.activity, wish.kind, wish.body)
+        if self._early >= MAX_EARLY:
+            raise TemporarilyUnavailable(retry_after_s=RETRY_AFTER_S)
+        self._early += 1
+        try:
+            # One after the other, so that whoever gives a name and says a line at once is in before the line is said.
+            async with self._in_order:
+                answer = await self._ask(wish)
+        finally:
+            self._early -= 1
         return await answer
+
+    async def _ask(self, wish: Name | Do) -> Awaitable[int]:
+        """Send a wish on its way, as a participant; its answer comes later."""
+        if not self._is_person:
+            # Another connection to the room, a participant's, takes the place of the viewer's.
+            offset = await self._new_line().say_hello(self._hello(wish.name if isinstance(wish, Name) else None))
+            self._is_person = True
+            if isinstance(wish, Name):
+                return _known(offset)
+        if isinstance(wish, Name):
+            if not (wish.name or "").strip() or wish.name == self._programs.name:
+                return _known(self._programs.offset)  # a prompt that was cancelled, or the name that it has
+            wish = Do(ROOM, "rename", {"name": wish.name})
+        assert self._line is not None, "a guest has a line once it is in"
+        return self._line.command(wish.activity, wish.kind, wish.body)
 
     def _take_nonsense(self) -> None:
         self._nonsense += 1
@@ -248,3 +263,8 @@ class Guest:
             self._outbox.event("error", {"code": error.code, "message": error.message})
         elif self._line is not None:
             self.ended(self._line, CloseCode.TOO_MANY_ERRORS, CloseCode.TOO_MANY_ERRORS.sentence)
+
+
+async def _known(offset: int) -> int:
+    """An answer that is there already."""
+    return offset

@@ -185,6 +185,16 @@ def test_a_refusal_says_when_to_come_back_and_coming_then_succeeds():
     rates.check("p_ada", Role.PARTICIPANT, "cast_vote", 102.0)
 
 
+@pytest.mark.parametrize("after_s", [0.03, 0.06, 0.12, 0.47])
+def test_whoever_waits_as_long_as_told_is_not_too_fast_again(after_s: float):
+    rates = limits(per_s=2.0, burst=1.0)
+    rates.check("p_ada", Role.PARTICIPANT, "cast_vote", 100.0)
+    with pytest.raises(TooFast) as refused:
+        rates.check("p_ada", Role.PARTICIPANT, "cast_vote", 100.0 + after_s)
+    assert refused.value.retry_after_s is not None
+    rates.check("p_ada", Role.PARTICIPANT, "cast_vote", 100.0 + after_s + refused.value.retry_after_s)
+
+
 def test_a_wait_too_short_to_show_is_still_a_wait():
     rates = limits(per_s=1000.0, burst=1.0)
     rates.check("p_ada", Role.PARTICIPANT, "cast_vote", 100.0)

@@ -11,6 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import math
 import secrets
 from pathlib import Path
 
@@ -220,7 +221,8 @@ class RateLimits:
             if filled < level:
                 level = filled
         if level < 1:
-            wait_s = round((1 - level) / rate.per_s, 1) or 0.1
+            # Rounded up: whoever comes back after that is not too fast again.
+            wait_s = max(0.1, math.ceil(10 * (1 - level) / rate.per_s) / 10)
             raise TooFast(f"That was too fast; try again in {wait_s} seconds.", retry_after_s=wait_s)
         self._buckets[key] = (level - 1, now_s)
 
