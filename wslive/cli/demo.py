@@ -194,8 +194,9 @@ async def _watch(crowd: Crowd, stage: Stage, options: Options, asking: asyncio.T
                 screen.draw()
                 waiting = {running, asking, ending}
                 await asyncio.wait(waiting, timeout=DRAW_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
-        crowd.stop()
-        await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
+        if not ending.done():
+            crowd.stop()
+            await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
             raise ending.result()
         await running
