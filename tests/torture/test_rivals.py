@@ -82,6 +82,33 @@ async def told(process: asyncio.subprocess.Process) -> Any:
     return json.loads(out.splitlines()[-1])
 
 
+async def one(rival: Rival, what: str, *sizes: int) -> Any:
+    """What came of what a single client did."""
+    command = ("node", str(PROGRAMS / "one.js"), rival.url, what, *map(str, sizes))
+    return await told(await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE))
+
+
+@with_both
+async def test_the_server_is_killed_after_votes(tmp_path: Path, form: Form, figures: Figures, with_redis: bool):
+    kills, votes = form.choose(2, 100, 20), 1000
+    acked = left = 0
+    async with running(tmp_path, with_redis=with_redis) as rival:
+        for _ in range(kills):
+            acked += (await one(rival, "vote", votes))["acked"]
+            await rival.kill()
+            await rival.start()
+            left += (await one(rival, "vote", 0))["before"]
+    figures(
+        row=1,
+        attack="kill -9 of the server after votes",
+        holds="—",
+        system=SYSTEMS[with_redis],
+        kills=kills,
+        acked_votes=acked,
+        acked_votes_left_after_the_kills=left,
+    )
+
+
 @with_both
 @pytest.mark.parametrize("kills", [0, 2], ids=["cuts", "cuts_and_kills"])
 async def test_connections_are_cut(tmp_path: Path, form: Form, figures: Figures, with_redis: bool, kills: int):
@@ -138,11 +165,7 @@ async def test_connections_are_cut(tmp_path: Path, form: Form, figures: Figures,
 async def test_votes_are_sent_again(tmp_path: Path, form: Form, figures: Figures, with_redis: bool):
     votes = form.choose(20, 1000, 200)
     async with running(tmp_path, with_redis=with_redis) as rival:
-        found = await told(
-            await asyncio.create_subprocess_exec(
-                *("node", str(PROGRAMS / "one.js"), rival.url, "resend", str(votes)), stdout=asyncio.subprocess.PIPE
-            )
-        )
+        found = await one(rival, "resend", votes)
     figures(
         row=3,
         attack="votes sent again by the client's own retries",
@@ -157,12 +180,7 @@ async def test_votes_are_sent_again(tmp_path: Path, form: Form, figures: Figures
 async def test_somebody_does_not_read(tmp_path: Path, form: Form, figures: Figures, with_redis: bool):
     lines = form.choose(20_000, 170_000, 60_000)
     async with running(tmp_path, with_redis=with_redis) as rival:
-        found = await told(
-            await asyncio.create_subprocess_exec(
-                *("node", str(PROGRAMS / "one.js"), rival.url, "deaf", str(lines), "1024"),
-                stdout=asyncio.subprocess.PIPE,
-            )
-        )
+        found = await one(rival, "deaf", lines, 1024)
     figures(
         row=5,
         attack="a client that never reads",

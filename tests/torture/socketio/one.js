@@ -1,5 +1,6 @@
-// One Socket.IO client that misbehaves: `one.js URL resend TIMES` or `one.js URL deaf LINES BYTES`.
+// One Socket.IO client: `one.js URL vote TIMES`, `one.js URL resend TIMES` or `one.js URL deaf LINES BYTES`.
 //
+// vote: for so many people, each once, and waits for the ack of each; tells also what was counted before.
 // resend: votes with the client's own retries (`retries`, `ackTimeout`), where the first ack to every second vote comes too late.
 // deaf: does not read while the server sends that many lines. Prints what came of it, as JSON.
 
@@ -8,6 +9,14 @@ const { io } = require("socket.io-client");
 const [url, what, ...sizes] = process.argv.slice(2);
 const open = (options) => io(url, { transports: ["websocket"], forceNew: true, ...options });
 const connected = (socket) => new Promise((resolve) => socket.once("connect", resolve));
+
+async function vote(times) {
+  const socket = open();
+  await connected(socket);
+  const before = await socket.emitWithAck("tally");
+  const votes = Array.from({ length: times }, (_, voter) => socket.emitWithAck("vote", { voter, option: voter % 3 }));
+  return { acked: (await Promise.all(votes)).length, before: before.voters };
+}
 
 async function resend(times) {
   const socket = open({ retries: 3, ackTimeout: 50 });
@@ -36,5 +45,5 @@ async function deaf(lines, bytes) {
   return { lines, bytes, before, after };
 }
 
-const run = what === "resend" ? resend(...sizes.map(Number)) : deaf(...sizes.map(Number));
-run.then((found) => process.stdout.write(JSON.stringify(found) + "\n", () => process.exit(0)));
+const run = { vote, resend, deaf }[what];
+run(...sizes.map(Number)).then((found) => process.stdout.write(JSON.stringify(found) + "\n", () => process.exit(0)));
