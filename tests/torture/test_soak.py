@@ -26,8 +26,6 @@ from wslive.wire import messages
 SERVER = Path(__file__).with_name("soak_server.py")
 SORTS = {"kind": "poll", "body": {"question": "Which sort is stable?", "options": ["quick", "merge", "heap"]}}
 CHURN_PER_S = 0.05
-CHURNING = 10
-"""How many are on their way at once, at most."""
 VOTES_PER_S = 4.0
 LINES_PER_S = 1.0
 WARM_UP_SHARE = 0.25
@@ -172,11 +170,14 @@ async def test_people_come_and_go_and_the_server_holds_no_more(tmp_path: Path, f
                 chance.choice(guests).now.send(messages.Command(ref, poll, "cast_vote", body))
                 await beat.next()
 
+        groups = int(CHURN_PER_S * size)
+
         async def churn(group: int) -> None:
+            # One of them a second: on a busy machine coming in takes its time.
             nonlocal churned
-            beat = Beat(CHURN_PER_S * size / CHURNING)
+            beat = Beat(1)
             while loop.time() < until_s:
-                guest = chance.choice(guests[group::CHURNING])
+                guest = chance.choice(guests[group::groups])
                 guest.go(politely=chance.random() < 0.5)
                 await guest.come()
                 churned += 1
@@ -188,7 +189,7 @@ async def test_people_come_and_go_and_the_server_holds_no_more(tmp_path: Path, f
                 await holding.look()
                 await beat.next()
 
-        await asyncio.gather(speak(), vote(), watch(), *(churn(group) for group in range(CHURNING)))
+        await asyncio.gather(speak(), vote(), watch(), *(churn(group) for group in range(groups)))
         full = await holding.until(lambda found: found["connections"] == size + 1)
         assert full["connections"] == size + 1
         assert [guest.now.lost for guest in guests if guest.now.lost] == []
@@ -220,6 +221,7 @@ async def test_people_come_and_go_and_the_server_holds_no_more(tmp_path: Path, f
             people=size,
             lasting_s=int(lasting_s),
             churned=churned,
+            churned_per_s=round(churned / lasting_s, 1),
             resumed=modes.count("resume"),
             events_in_the_room=events,
             tasks_slope_per_min=slopes["tasks"],
