@@ -20,7 +20,6 @@ ROOMY_BYTES = 1 << 24
 """Written again, a frame may be longer than it was."""
 SMALL_BYTES = 300
 """A limit for messages that short inputs reach, too."""
-MOST_BYTES = 4096
 
 Check = Callable[[bytes], bool]
 """Raises where a decoder breaks; whether the bytes were accepted."""
@@ -139,10 +138,17 @@ def frames(data: bytes) -> bool:
 
 
 class Decoder(NamedTuple):
-    """One of them, and inputs that it takes."""
+    """One of them.
+
+    Attributes:
+        check: What must hold.
+        samples: Inputs that it takes.
+        most_bytes: The longest input that atheris tries.
+    """
 
     check: Check
     samples: list[bytes]
+    most_bytes: int = 4096
 
 
 def decoders() -> dict[str, Decoder]:
@@ -164,7 +170,8 @@ def decoders() -> dict[str, Decoder]:
         "server_frame": Decoder(server_frame, [text.encode() for _, text in SERVER]),
         "session": Decoder(session, [FIELDS.join(clients)]),
         "packet": Decoder(packet, packets),
-        "frames": Decoder(frames, messages),
+        # Fed byte by byte: enough for messages on either side of the limit.
+        "frames": Decoder(frames, messages, most_bytes=2 * SMALL_BYTES),
     }
 
 
@@ -177,7 +184,7 @@ def main(name: str, runs: str, seed: str, folder: str) -> None:
         import wslive.socketio.packets
         import wslive.wire.session  # noqa: F401
 
-        check, samples = decoders()[name]
+        check, samples, longest_bytes = decoders()[name]
 
     def one(data: bytes) -> None:
         check(data)
@@ -189,7 +196,7 @@ def main(name: str, runs: str, seed: str, folder: str) -> None:
             return bytes(atheris.Mutate(data, most_bytes))
         return worse_bytes(rng, rng.choice(samples))[:most_bytes]
 
-    arguments = [sys.argv[0], f"-runs={runs}", f"-seed={seed}", f"-max_len={MOST_BYTES}", folder]
+    arguments = [sys.argv[0], f"-runs={runs}", f"-seed={seed}", f"-max_len={longest_bytes}", folder]
     atheris.Setup(arguments, one, custom_mutator=mutated)
     atheris.Fuzz()
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.torture.decoders import FIELDS, decoders
-from tests.torture.figures import Figures, Form
+from tests.torture.figures import Figures, Form, Part
 from tests.torture.mutations import worse_bytes
 from tests.torture.target import ROOT
 
@@ -34,7 +34,7 @@ def test_any_bytes_are_refused_or_mean_something(name: str, data: bytes) -> None
 @pytest.mark.parametrize("name", NAMES)
 @given(data=st.data())
 def test_parts_of_real_messages_are_refused_or_mean_something(name: str, data: st.DataObject) -> None:
-    check, samples = DECODERS[name]
+    check, samples, _ = DECODERS[name]
     parts = st.sampled_from(samples).flatmap(lambda sample: st.integers(0, len(sample)).map(lambda at: sample[at:]))
     pieces = data.draw(st.lists(parts | st.sampled_from(samples) | st.binary(max_size=4), max_size=4))
     check(data.draw(st.sampled_from([b"", FIELDS])).join(pieces))
@@ -43,7 +43,7 @@ def test_parts_of_real_messages_are_refused_or_mean_something(name: str, data: s
 @pytest.mark.parametrize("name", NAMES)
 def test_spoiled_messages_are_refused_or_mean_something(name: str, form: Form, figures: Figures) -> None:
     rng = random.Random(f"{form.seed}/{name}")
-    check, samples = DECODERS[name]
+    check, samples, _ = DECODERS[name]
     inputs = form.choose(2000, 300_000, 50_000)
     accepted = 0
     for _ in range(inputs):
@@ -64,15 +64,19 @@ def test_spoiled_messages_are_refused_or_mean_something(name: str, form: Form, f
 
 
 @pytest.mark.long_only
+@pytest.mark.parts(5)
 @pytest.mark.parametrize("name", NAMES)
-def test_atheris_finds_no_bytes_that_break_it(name: str, form: Form, figures: Figures, tmp_path: Path) -> None:
+def test_atheris_finds_no_bytes_that_break_it(
+    name: str, form: Form, figures: Figures, tmp_path: Path, part: Part
+) -> None:
     if importlib.util.find_spec("atheris") is None:
         pytest.skip(MISSING)
     for number, sample in enumerate(DECODERS[name].samples):
         (tmp_path / str(number)).write_bytes(sample)
-    runs = form.choose(0, 1_000_000, 100_000)
+    runs = form.choose(0, len(part.share(1_000_000)), 100_000)
     # Its seed has 32 bits, and 0 is none.
-    command = [sys.executable, "-m", "tests.torture.decoders", name, str(runs), str(form.seed or 1), str(tmp_path)]
+    seed = form.seed + part.number
+    command = [sys.executable, "-m", "tests.torture.decoders", name, str(runs), str(seed), str(tmp_path)]
     found = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     said = found.stdout.decode(errors="replace")
     assert found.returncode == 0, said[-5000:]
@@ -81,6 +85,7 @@ def test_atheris_finds_no_bytes_that_break_it(name: str, form: Form, figures: Fi
         row=6,
         attack=f"decoder {name}, by atheris",
         holds="Any bytes are refused in a sentence, or a message that can be written and read again.",
+        adds=("inputs",),
         inputs=runs,
         inputs_that_reached_something_new=len(list(tmp_path.iterdir())) - len(DECODERS[name].samples),
     )
