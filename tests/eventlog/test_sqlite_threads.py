@@ -66,6 +66,38 @@ async def test_a_cancelled_caller_changes_nothing_for_the_others(worker: Worker,
     assert done == ["first", "second", "third"]
 
 
+async def test_what_nobody_waits_for_is_done_when_everybody_has_been_told() -> None:
+    awaited: list[bool] = []
+    may_end = threading.Semaphore(0)
+
+    def afterwards(is_awaited: bool) -> None:
+        awaited.append(is_awaited)
+        assert may_end.acquire(timeout=60)
+
+    worker = Worker("test", lambda works: [Outcome(work()) for work in works], afterwards)
+    assert await worker.run(lambda: "told") == "told"  # though `afterwards` has not ended
+    next_one = asyncio.ensure_future(worker.run(lambda: "next"))
+    await asyncio.sleep(0)
+    assert not next_one.done()
+    may_end.release(2)
+    assert await next_one == "next"
+    worker.stop()
+    assert len(awaited) == 2
+
+
+async def test_it_is_told_whether_somebody_waits(sums: Sums) -> None:
+    awaited: list[bool] = []
+    worker = Worker("test", sums.work_off, awaited.append)
+    first = asyncio.ensure_future(worker.run(lambda: 0))
+    await asyncio.to_thread(sums.at_work.acquire)
+    second = asyncio.ensure_future(worker.run(lambda: 0))
+    await asyncio.sleep(0)
+    sums.gate.release(2)
+    await asyncio.gather(first, second)
+    worker.stop()
+    assert awaited == [True, False]
+
+
 async def test_a_bug_in_the_work_leaves_nobody_waiting() -> None:
     def broken(works: list[Work[Any]]) -> list[Outcome]:
         raise RuntimeError("a bug")

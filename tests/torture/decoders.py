@@ -74,7 +74,7 @@ def session(data: bytes) -> bool:
     """All frames of one connection: after each it stands where the table says, and after its end nothing follows."""
     from wslive.wire.codec import encode
     from wslive.wire.messages import Hello
-    from wslive.wire.session import MAX_ERRORS, Act, Close, Phase, Reply, Session
+    from wslive.wire.session import MAX_ERRORS, Close, Phase, Reply, Session
 
     session, phases = Session(), list(Phase)
     for part in data.split(FIELDS):
@@ -91,7 +91,7 @@ def session(data: bytes) -> bool:
             case Reply():
                 assert session.phase is before
                 assert encode(effect.message)
-            case Act(message):
+            case message:
                 assert isinstance(message, Hello) == (before is Phase.NEW)
                 session.admitted()
                 assert session.phase is Phase.JOINED

@@ -191,7 +191,7 @@ class Activity(ABC, Generic[StateT]):
         """What only this actor may see, and the offset of its last change.
 
         It may change by the actor's own events alone, and when a box was counted: that is how the fan-out knows whose
-        to send. While a box is open, `actor` is the pseudonym in it.
+        to send; and `changed` tells of it too. While a box is open, `actor` is the pseudonym in it.
         """
         return None
 
@@ -228,4 +228,4 @@ class Activity(ABC, Generic[StateT]):
 
     @abstractmethod
     def changed(self, state: StateT) -> int:
-        """The offset of the last change that any audience may see."""
+        """The offset of the last change that any audience may see, or anybody in person."""

@@ -9,7 +9,7 @@ The chain runs over the hash of a body, not over the body, so a body can be eras
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 
 import msgspec
 
@@ -87,7 +87,7 @@ def next_event(
     offset = head.offset + 1
     body_hash = None if hashes is None else hashes.get(body)
     if body_hash is None:
-        body_hash = hashlib.sha256(body).digest()
+        body_hash = sha256(body).digest()
         if hashes is not None:
             hashes[body] = body_hash
     chain = chain_hash(head.chain, offset, at_ms, actor, ref, activity, kind, version, body_hash)
@@ -110,7 +110,7 @@ def chain_hash(
     JSON separates the fields unambiguously: no actor or ref can be chosen so that two events hash alike.
     """
     fields = _encode((offset, at_ms, actor, ref, activity, kind, version))
-    return hashlib.sha256(before + fields + body_hash).digest()
+    return sha256(before + fields + body_hash).digest()
 
 
 def chain_after(before: bytes, event: Event) -> bytes:

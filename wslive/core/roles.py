@@ -13,6 +13,9 @@ import msgspec
 class Role(StrEnum):
     """What a token lets its holder do in one room."""
 
+    # An enumeration's own is a function of Python, and every vote asks whether its sender's role is in a set.
+    __hash__ = str.__hash__
+
     HOST = "host"
     PARTICIPANT = "participant"
     VIEWER = "viewer"

@@ -91,8 +91,9 @@ def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
     """
     if not _is_ref(command.ref):
         raise BadCommand("A command needs a ref of 1 to 64 characters: letters, digits, - and _.")
-    is_joining = command.activity == ROOM and command.kind == "join"
-    if room.has_ended and command.kind != "erase_person":  # who asks for that may ask long after
+    activity, kind = command.activity, command.kind
+    is_joining = activity == ROOM and kind == "join"
+    if room.has_ended and kind != "erase_person":  # who asks for that may ask long after
         raise RoomUnavailable if is_joining else RoomHasEnded
     if who.role is PARTICIPANT and not is_joining:
         person = room.people.get(who.actor)
@@ -101,23 +102,21 @@ def decide(room: Room, command: Command, who: Who, at_ms: int) -> Fact:
         if person.removed:  # on its way when the host sent them out
             raise Removed
     context = Context(who.actor, who.role, at_ms, room.people)
-    if command.activity == ROOM:
-        spec = COMMANDS.get(command.kind)
-        wish = _admitted(spec, command, who)
-        event = _decide_room(room, wish, context)
-        return _fact(ROOM, EVENTS_BY_TYPE, event)
-    running = room.activities.get(command.activity)
+    if activity == ROOM:
+        wish = _admitted(COMMANDS.get(kind), command, who)
+        return _fact(ROOM, EVENTS_BY_TYPE, _decide_room(room, wish, context))
+    running = room.activities.get(activity)
     if running is None:
         raise UnknownActivity
-    if command.kind == "open":
+    if kind == "open":
         raise UnknownCommand("An activity is opened by the room's command open_activity.")
-    wish = _admitted(running.rules.commands.get(command.kind), command, who)
-    box = room.boxes.get(command.activity) if command.kind in running.rules.hidden else None
+    rules, state = running
+    wish = _admitted(rules.commands.get(kind), command, who)
+    box = room.boxes.get(activity) if room.boxes and kind in rules.hidden else None
     if box is not None:
-        room.check_key((command.activity, box.name))
-        context = msgspec.structs.replace(context, actor=room.own_name(command.activity, who.actor))
-    event = running.rules.decide(running.state, wish, context)
-    return _fact(command.activity, running.rules.events_by_type, event, box)
+        room.check_key((activity, box.name))
+        context = msgspec.structs.replace(context, actor=room.own_name(activity, who.actor))
+    return _fact(activity, rules.events_by_type, rules.decide(state, wish, context), box)
 
 
 def _admitted(spec: CommandSpec | None, command: Command, who: Who) -> Any:

@@ -17,6 +17,8 @@ random rooms. The view's shape:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from wslive.core.activity import HISTORY_ENTRIES, Person
 from wslive.core.errors import UnknownActivity
 from wslive.core.roles import HOST, HOST_ACTOR, Level, Who
@@ -115,17 +117,23 @@ def whole_part(room: Room, part: str, audience: str) -> list[Op]:
     return [Set(path(part), part_view(room, part, audience))]
 
 
-def personal_changes(room: Room, who: Who, after: int) -> list[Op]:
-    """Operations on `me`."""
+def personal_changes(room: Room, who: Who, after: int, changed_parts: Iterable[str] | None = None) -> list[Op]:
+    """Operations on `me`; `changed_parts` are those that have changed since `after`, where the caller knows them."""
     ops: list[Op] = []
-    person = room.people.get(who.actor) if room.people.offset_of(who.actor) > after else None
-    if person is not None:
-        ops.append(Set(("me", "name"), person.name))
-        ops.append(Set(("me", "muted"), person.muted))
-    for id, (rules, state) in room.activities.items():
-        own = rules.personal(state, room.own_name(id, who.actor))
-        if own is not None and own[0] > after:
-            ops.append(Set(("me", "activities", str(id)), own[1]))
+    actor = who.actor
+    if changed_parts is None:
+        changed_parts = [part for part in parts(room) if changed(room, part) > after]
+    for part in changed_parts:
+        if part == PEOPLE_PART:
+            change = room.people.last_change(actor)
+            if change is not None and change[0] > after and (person := change[1]) is not None:
+                ops.append(Set(("me", "name"), person.name))
+                ops.append(Set(("me", "muted"), person.muted))
+        elif part != ROOM_PART:
+            rules, state = room.activities[int(part)]
+            own = rules.personal(state, room.own_name(int(part), actor))
+            if own is not None and own[0] > after:
+                ops.append(Set(("me", "activities", part), own[1]))
     return ops
 
 

@@ -111,6 +111,10 @@ class Keyed(msgspec.Struct, Generic[ValueT]):
         entry = self._entries.get(key)
         return None if entry is None else entry[1]
 
+    def last_change(self, key: str) -> tuple[int, ValueT | None] | None:
+        """The offset of an entry's last change and what it is now, None after a removal; None where it never was."""
+        return self._entries.get(key)
+
     def offset_of(self, key: str) -> int:
         """The offset of an entry's last change, removal included; 0 where it never was."""
         entry = self._entries.get(key)

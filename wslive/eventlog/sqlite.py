@@ -38,6 +38,7 @@ from wslive.eventlog.sqlite_cleaner import Cleaner, empty_wal
 from wslive.eventlog.sqlite_reads import EVENT, check_end, checkpoint_of, events_of
 from wslive.eventlog.sqlite_store import Store
 from wslive.eventlog.sqlite_threads import Outcome, ResultT, Work, Worker
+from wslive.eventlog.sqlite_wal import WalEmptier
 
 _ROW = f"({', '.join('?' * (1 + len(Event.__struct_fields__)))})"
 # So that the statements of all sizes fit into the module's cache of 128.
@@ -61,7 +62,8 @@ class SqliteLog:
         except BaseException:
             self._db.close()
             raise
-        self._writer = Worker("wslive-log-writer", self._write_batch)
+        self._wal = WalEmptier()
+        self._writer = Worker("wslive-log-writer", self._write_batch, self._empty_wal)
         self._reader = Worker("wslive-log-reader", self._read_batch)
         if self._cleaner.is_due:
             self._writer.nudge()
@@ -261,6 +263,7 @@ class SqliteLog:
     def _write_batch(self, works: list[Work[Any]]) -> list[Outcome]:
         try:
             db = self._writable()
+            rows_before = db.total_changes
             outcomes = _do_all(db, works)
         except (sqlite3.Error, LogError) as error:
             self._abandon()
@@ -272,8 +275,13 @@ class SqliteLog:
             self._abandon(reopen=not is_certain)
             kind = NotAppended if is_certain else InDoubt
             return [Outcome(error=kind(f"The store {self._store.path} did not commit: {error}")) for _ in works]
+        self._wal.committed(db.total_changes - rows_before)
         self._cleaner.clean(db)
         return outcomes
+
+    def _empty_wal(self, is_awaited: bool) -> None:
+        if self._db is not None:
+            self._wal.empty(self._db, is_awaited=is_awaited)
 
     def _commit(self, db: sqlite3.Connection) -> None:
         """The moment from which a batch counts (tests let it fail)."""

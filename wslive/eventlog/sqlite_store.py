@@ -27,6 +27,7 @@ from wslive.core.errors import (
     StoreTooNew,
     StoreUnwritable,
 )
+from wslive.eventlog.sqlite_wal import WAITING_WAL_PAGES
 
 SCHEMA_VERSION = 1
 
@@ -80,9 +81,6 @@ END;
 Triggers, so that whoever changes an event or deletes a room takes away what was made of it, in the same transaction:
 also a wslive that knows of no checkpoints, and somebody with a shell.
 """
-
-WAL_PAGES = 4000
-"""After so many pages (16 MB) the write-ahead log is emptied into the store."""
 
 CACHE_KIB = 16 * 1024
 """How much of the store a connection that writes keeps in memory at most. Where refs are random the index of refs is
@@ -143,9 +141,7 @@ class Store:
         try:
             # FULL: each commit is synced to the disk before it returns, or an ack would be a hope.
             db.execute("PRAGMA synchronous = FULL")
-            # Where refs are random, a commit changes pages all over the index of refs. Emptied less often, the
-            # write-ahead log gets the same page several times and the store gets it once.
-            db.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+            db.execute(f"PRAGMA wal_autocheckpoint = {WAITING_WAL_PAGES}")
             # What is deleted is overwritten, not only unlinked.
             db.execute("PRAGMA secure_delete = ON")
             if writing:

@@ -43,15 +43,23 @@ class _Signal(Enum):
 class Worker:
     """One thread and the jobs that wait for it."""
 
-    def __init__(self, name: str, work_off: Callable[[list[Work[Any]]], list[Outcome]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        work_off: Callable[[list[Work[Any]]], list[Outcome]],
+        afterwards: Callable[[bool], None] = lambda is_awaited: None,
+    ) -> None:
         """Start the thread.
 
         Args:
             name: The thread's name.
             work_off: Called on the thread with all works that wait; returns as many outcomes, in order. With none of
                 them after a `nudge`.
+            afterwards: Called on the thread when the outcomes have been handed back, with whether more works wait. For
+                what nobody has to wait for; must not raise.
         """
         self._work_off = work_off
+        self._afterwards = afterwards
         self._jobs: queue.SimpleQueue[Job | _Signal] = queue.SimpleQueue()
         self._gate = threading.Lock()  # no job may slip in behind the last one
         self._is_stopped = False
@@ -100,6 +108,7 @@ class Worker:
             except Exception as error:  # a bug of ours: nobody may be left waiting for ever
                 outcomes = [Outcome(error=error)] * len(jobs)
             _hand_back(jobs, outcomes)
+            self._afterwards(not self._jobs.empty())
 
 
 def _hand_back(jobs: list[Job], outcomes: list[Outcome]) -> None:

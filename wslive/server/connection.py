@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 from wslive.core.errors import (
@@ -42,7 +41,7 @@ from wslive.server.websocket.rfc6455 import text_frame
 from wslive.wire import messages
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import encode
-from wslive.wire.session import Act, Close, Phase, Reply, Session
+from wslive.wire.session import Close, Phase, Reply, Session
 
 logger = logging.getLogger("wslive.connection")
 
@@ -148,19 +147,19 @@ class Connection:
     def received(self, frame: str | bytes) -> None:
         """A frame came."""
         effect = self._session.receive(frame)
-        if type(effect) is Act and type(effect.message) is messages.Command:
-            self._submit(effect.message)  # nearly all of them
+        if type(effect) is messages.Command:
+            self._submit(effect)  # nearly all of them
             return
         match effect:
             case Reply(message):
                 self._post(message)
             case Close(code, reason):
                 self.close(code, reason)
-            case Act(messages.Hello() as hello):
+            case messages.Hello() as hello:
                 self._joining = asyncio.get_running_loop().create_task(self._join(hello))
-            case Act(messages.ReadOlder() as wish):
+            case messages.ReadOlder() as wish:
                 self._read_older(wish)
-            case Act(messages.GetTicket() as wish):
+            case messages.GetTicket() as wish:
                 self._make_ticket(wish)
 
     def lost(self) -> None:
@@ -272,8 +271,7 @@ class Connection:
             live.rates.check(who.actor, who.role, command.kind, time.monotonic())
         except Refused as refused:
             objection = as_answer(refused)
-
-        live.task.submit(who, command, partial(self._answer, command.ref), objection)
+        live.task.submit(who, command, self._answer, objection)
 
     def _answer(self, ref: str, outcome: Outcome) -> None:
         if isinstance(outcome, Refused):

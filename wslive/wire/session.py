@@ -12,8 +12,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-import msgspec
-
 from wslive.wire.close_codes import CloseCode
 from wslive.wire.codec import FrameError, FrameTooBig, decode_client
 from wslive.wire.messages import (
@@ -42,12 +40,6 @@ class Phase(Enum):
     CLOSED = "closed"
 
 
-class Act(msgspec.Struct, frozen=True, gc=False):
-    """Carry out what the message wishes (join, submit, read, make a ticket)."""
-
-    message: Hello | Command | ReadOlder | GetTicket
-
-
 class Reply(NamedTuple):
     """Send a message back."""
 
@@ -61,7 +53,8 @@ class Close(NamedTuple):
     reason: str = ""
 
 
-Effect = Act | Reply | Close
+Effect = Hello | Command | ReadOlder | GetTicket | Reply | Close
+"""A message stands for itself: carry out what it wishes."""
 
 _CLOSED, _JOINED = Phase.CLOSED, Phase.JOINED  # see core.roles
 
@@ -98,7 +91,7 @@ class Session:
         except FrameError as error:
             return self._error("bad_frame", f"This frame is not a message of wslive.v1: {error}.")
         if type(message) is Command and self.phase is _JOINED:
-            return Act(message)  # nearly all of them
+            return message  # nearly all of them
         if isinstance(message, Ping):
             return Reply(Pong(message.n))
         before, after = _MOVES[type(message)]
@@ -106,7 +99,7 @@ class Session:
             name = type(message).__name__
             return self._error("out_of_turn", f"A {name} cannot come while the connection is {self.phase.value}.")
         self.phase = after
-        return Act(message)
+        return message
 
     def admitted(self) -> None:
         """The hello was accepted."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wslive.server.rooms.pace import AT_ONCE, LONGEST_S, MUCH_PER_S, SPAN_S, Pace
+from wslive.server.rooms.pace import AT_ONCE, GATHER_S, MUCH_PER_S, SPAN_S, Pace
 
 
 def test_the_first_commands_wait_for_nothing():
@@ -46,18 +46,27 @@ def paced(per_s: float) -> Pace:
     return pace
 
 
-def test_where_much_comes_a_batch_waits_for_the_tick():
-    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=101.04) == pytest.approx(0.04)
-    assert paced(2 * MUCH_PER_S).rest_s(101.03, tick_due_s=101.04) == pytest.approx(0.01)
+def test_where_much_comes_commands_gather_for_longer():
+    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=200.0) == pytest.approx(GATHER_S)
+    assert paced(2 * MUCH_PER_S).rest_s(101.01, tick_due_s=200.0) == pytest.approx(GATHER_S - 0.01)
 
 
-def test_but_no_longer_than_people_are_to_wait_for_an_ack():
-    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=200.0) == pytest.approx(LONGEST_S)
+@pytest.mark.parametrize("due_s", [0.3 * GATHER_S, GATHER_S, 1.3 * GATHER_S])
+def test_and_the_last_batch_before_a_tick_is_taken_right_before_it(due_s: float):
+    due_s += SPAN_S
+    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=101.0 + due_s) == pytest.approx(due_s - SPAN_S)
 
 
-def test_a_tick_that_is_due_already_is_waited_for_no_longer_than_others():
-    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=101.0) == pytest.approx(SPAN_S)
-    assert paced(2 * MUCH_PER_S).rest_s(101.0) == pytest.approx(SPAN_S)
+@pytest.mark.parametrize("due_s", [float("-inf"), -1.0, 0.0, SPAN_S])
+def test_what_comes_too_late_for_a_tick_is_for_the_next(due_s: float):
+    assert paced(2 * MUCH_PER_S).rest_s(101.0, tick_due_s=101.0 + due_s) == pytest.approx(GATHER_S)
+
+
+def test_answers_are_held_for_the_tick_where_much_comes():
+    assert paced(2 * MUCH_PER_S).holds(101.0, tick_due_s=101.04)
+    assert not paced(2 * MUCH_PER_S).holds(101.04, tick_due_s=101.04)
+    assert not paced(MUCH_PER_S / 2).holds(101.0, tick_due_s=101.04)
+    assert not Pace().holds(101.0, tick_due_s=101.04)
 
 
 def test_where_less_comes_nobody_waits_for_the_tick():

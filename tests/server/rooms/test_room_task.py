@@ -18,6 +18,7 @@ from wslive.core.errors import (
     NotAppended,
     NothingToRetract,
     PollClosed,
+    QuestionChanged,
     Refused,
     RoomUnavailable,
     StoreCorrupt,
@@ -56,9 +57,9 @@ def tally(room: Room) -> dict[str, int]:
     return dict(room.activities[POLL].state.current.counts)
 
 
-def recorder(answers: list[Any]) -> Callable[[Any], None]:
+def recorder(answers: list[Any]) -> Callable[[str, Any], None]:
     """Refusals are noted by their class."""
-    return lambda outcome: answers.append(type(outcome) if isinstance(outcome, Refused) else outcome)
+    return lambda ref, outcome: answers.append(type(outcome) if isinstance(outcome, Refused) else outcome)
 
 
 async def furnish(task: RoomTask) -> None:
@@ -159,7 +160,7 @@ async def test_a_batch_is_no_larger_than_its_bound(task: RoomTask, log: FaultyLo
 async def test_acks_come_before_the_fan_out_hears_of_the_commit(task: RoomTask):
     seen: list[Any] = []
     task.on_commit = lambda room: seen.append(("commit", room.head.offset))
-    task.submit(ADA, vote("r1"), lambda outcome: seen.append(("ack", outcome)))
+    task.submit(ADA, vote("r1"), lambda ref, outcome: seen.append(("ack", outcome)))
     await task.look(tally)
     await task.close()
     assert seen == [("ack", 5), ("commit", 5)]
@@ -281,7 +282,7 @@ async def test_a_retry_after_a_restart_gets_the_same_ack(open_task: OpenTask, tm
 async def test_readers_see_what_is_committed_and_nothing_before(task: RoomTask, log: FaultyLog):
     seen: list[Any] = []
     with log.held("append") as reached:
-        task.submit(ADA, vote("r1"), lambda outcome: seen.append(outcome))
+        task.submit(ADA, vote("r1"), lambda ref, outcome: seen.append(outcome))
         await reached()
         task.read(lambda room: seen.append(tally(room)))
         looking = asyncio.create_task(task.look(tally))
@@ -332,7 +333,7 @@ async def test_a_look_that_refuses_tells_its_caller(task: RoomTask):
 async def test_the_writer_outlives_whoever_fails_on_hearing_from_it(
     who: str, task: RoomTask, log: FaultyLog, caplog: pytest.LogCaptureFixture
 ):
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError
 
     answers: list[Any] = []
@@ -460,16 +461,80 @@ async def test_commands_that_come_close_together_are_stored_together(
     assert log.calls["append"] == appends + 1
 
 
-async def test_where_much_comes_it_is_stored_when_a_tick_is_due(task: RoomTask, monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+async def busy_task(task: RoomTask, monkeypatch: pytest.MonkeyPatch) -> RoomTask:
+    """One for which whatever comes is much, and whose next tick is far away."""
     monkeypatch.setattr(pace, "MUCH_PER_S", 0.0)
     monkeypatch.setattr(pace, "COUNTED_OVER_S", 0.0)
-    loop = asyncio.get_running_loop()
-    due = loop.create_future()
-    handle = loop.call_later(0.05, due.set_result, None)
-    task.tick_due_s = handle.when
-    await asyncio.gather(*(task.ask(ADA, vote(f"a{number}")) for number in range(pace.AT_ONCE)))
-    await task.ask(BOB, vote("b1"))
-    assert due.done()
+    monkeypatch.setattr(room_task, "LONGEST_S", 1000.0)
+    task.tick_due_s = lambda: asyncio.get_running_loop().time() + 1000
+    return task
+
+
+async def stored(task: RoomTask, offset: int) -> None:
+    """Wait until so much is stored, without reading."""
+    done = asyncio.Event()
+    task.on_commit = lambda room: done.set() if room.head.offset >= offset else None
+    await done.wait()
+
+
+async def test_where_much_comes_answers_are_held_until_somebody_reads(busy_task: RoomTask, log: FaultyLog):
+    seen: list[tuple[str, Any]] = []
+
+    def see(ref: str, outcome: Any) -> None:
+        seen.append((ref, type(outcome) if isinstance(outcome, Refused) else outcome))
+
+    busy_task.submit(ADA, vote("r1"), see)
+    busy_task.submit(ADA, command("r2", "retract_vote", POLL, round=9), see)
+    await stored(busy_task, 5)
+    assert (await log.head("room1")).offset == 5
+    assert seen == []
+    busy_task.submit(BOB, vote("r3"), see)
+    await stored(busy_task, 6)
+    assert seen == []
+    assert await busy_task.look(tally) == {"o1": 2, "o2": 0}
+    assert seen == [("r1", 5), ("r2", QuestionChanged), ("r3", 6)]
+
+
+async def test_or_until_the_next_tick_is_due(busy_task: RoomTask):
+    busy_task.tick_due_s = lambda: float("-inf")
+    assert await busy_task.ask(ADA, vote("r1")) == 5
+
+
+async def test_or_for_as_long_as_people_may_wait(busy_task: RoomTask, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(room_task, "LONGEST_S", 0.01)
+    assert await busy_task.ask(ADA, vote("r1")) == 5
+    assert await busy_task.ask(ADA, vote("r2")) == 6
+
+
+async def test_a_copy_of_what_is_held_gets_the_same_answer(busy_task: RoomTask):
+    answers: list[Any] = []
+    busy_task.submit(ADA, vote("r1"), recorder(answers))
+    busy_task.submit(ADA, command("r2", "retract_vote", POLL, round=9), recorder(answers))
+    await stored(busy_task, 5)
+    busy_task.submit(ADA, vote("r1"), recorder(answers))
+    busy_task.submit(ADA, command("r2", "retract_vote", POLL, round=9), recorder(answers))
+    assert await busy_task.look(tally) == {"o1": 1, "o2": 0}
+    await busy_task.close()
+    assert answers == [5, QuestionChanged, 5, QuestionChanged]
+
+
+async def test_what_is_held_is_answered_when_the_next_batch_fails(busy_task: RoomTask, log: FaultyLog):
+    answers: list[Any] = []
+    busy_task.submit(ADA, vote("r1"), recorder(answers))
+    await stored(busy_task, 5)
+    log.fail("append", NotAppended("full"))
+    with pytest.raises(TemporarilyUnavailable):
+        await busy_task.ask(BOB, vote("r2"))
+    assert answers == [5]
+
+
+async def test_closing_answers_what_is_held(busy_task: RoomTask):
+    answers: list[Any] = []
+    busy_task.submit(ADA, vote("r1"), recorder(answers))
+    await stored(busy_task, 5)
+    await busy_task.close()
+    assert answers == [5]
 
 
 async def test_a_log_is_not_asked_about_refs_that_were_never_in_it(task: RoomTask, log: FaultyLog):
@@ -590,7 +655,7 @@ async def test_whoever_wants_to_begin_something_in_a_closed_room_is_refused(task
 async def test_whoever_was_about_to_begin_something_when_a_room_was_closed_is_refused(task: RoomTask, log: FaultyLog):
     seen: list[str] = []
     with log.held("append") as reached:
-        task.submit(ADA, vote("r1"), lambda outcome: seen.append("an ack"))
+        task.submit(ADA, vote("r1"), lambda ref, outcome: seen.append("an ack"))
         await reached()
         task.read(lambda room: seen.append("welcomed"), lambda refused: seen.append(refused.code))
         task.read(lambda room: seen.append("told"))

@@ -663,6 +663,17 @@ async def test_a_room_whose_ticks_take_long_gets_fewer_of_them(least_s: float, t
     assert fanout._interval_s(SmallRoom().room) == pytest.approx(interval_s)
 
 
+@pytest.mark.parametrize(
+    ("least_s", "took_s", "interval_s"), [(0.05, 0.001, 0.12), (1.0, 0.001, 1.0), (0.05, 0.05, 0.15)]
+)
+async def test_and_so_does_one_whose_answers_are_held_for_them(least_s: float, took_s: float, interval_s: float):
+    fanout = Fanout(ServerSettings(tick_interval_s=least_s), lambda reader: None)
+    fanout.is_busy = lambda: True
+    fanout._tick_took_s = took_s
+    assert fanout._interval_s(SmallRoom().room) == pytest.approx(interval_s)
+    assert fanout.due_s() == fanout._last_tick_s + fanout._interval_s(SmallRoom().room)
+
+
 @pytest.mark.parametrize(("late_s", "counts_from_s"), [(0.005, 0.0), (0.5, 0.5)])
 async def test_a_tick_that_is_hardly_late_makes_the_next_no_later(
     late_s: float, counts_from_s: float, open_line: OpenLine, monkeypatch: pytest.MonkeyPatch

@@ -139,13 +139,13 @@ class Poll(Activity[PollState]):
             # A secret vote may have come before: "not counted", which the other code stands for, would be a guess.
             is_late_secret = state.secret and isinstance(command, CastVote | RetractVote)
             raise (SecretPollClosed if is_late_secret else QuestionChanged)("The host has taken this question away.")
+        if type(command) is CastVote:  # see `apply`
+            _check_votable(state, command.round)
+            chosen = _chosen(state, command.options)
+            if not state.changeable and state.current.ballots.get(context.actor) is not None:
+                raise AlreadyVoted
+            return VoteCast(command.round, chosen)
         match command:
-            case CastVote(round=round, options=options):
-                _check_votable(state, round)
-                chosen = _chosen(state, options)
-                if not state.changeable and state.current.ballots.get(context.actor) is not None:
-                    raise AlreadyVoted
-                return VoteCast(round, chosen)
             case RetractVote(round=round):
                 _check_votable(state, round)
                 if state.current.ballots.get(context.actor) is None:
@@ -172,10 +172,11 @@ class Poll(Activity[PollState]):
 
     def apply(self, state: PollState, event: Any, meta: Meta) -> None:
         """See the events above."""
+        if type(event) is VoteCast:  # nearly all of them, and to match them takes as long again
+            state.rounds[event.round - 1].put(meta.actor, Ballot(event.options, meta.at_ms), meta.offset)
+            state.tally_at = meta.offset
+            return
         match event:
-            case VoteCast(round=round, options=options):
-                state.rounds[round - 1].put(meta.actor, Ballot(options, meta.at_ms), meta.offset)
-                state.tally_at = meta.offset
             case VoteRetracted(round=round):
                 state.rounds[round - 1].put(meta.actor, None, meta.offset)
                 state.tally_at = meta.offset
@@ -294,10 +295,10 @@ class Poll(Activity[PollState]):
 
     def personal(self, state: PollState, actor: str) -> tuple[int, View] | None:
         """The actor's latest ballot and its round; `options` is empty once retracted."""
-        for number in range(state.round, 0, -1):
-            ballots = state.rounds[number - 1].ballots
-            if touched := ballots.offset_of(actor):
-                ballot = ballots.get(actor)
+        for number in range(len(state.rounds), 0, -1):
+            change = state.rounds[number - 1].ballots.last_change(actor)
+            if change is not None:
+                touched, ballot = change
                 return touched, {"round": number, "options": [] if ballot is None else list(ballot.options)}
         if state.counted_at:  # the same for everybody, whether or not they had one
             return state.counted_at, {"round": state.counted_round, "options": []}

@@ -20,7 +20,8 @@ from wslive.core.room import Room
 from wslive.core.writing import filed_under, write
 from wslive.server.rooms.told import Key, Outcome, ToldAnswers, as_answer
 
-Reply = Callable[[Outcome], None]
+Reply = Callable[[str, Outcome], None]
+"""Takes the ref of a command, and what came of it."""
 
 Filed = dict[Key, Key]
 """Under which actor and ref commands stand in the log, by those that they came with; empty: under the same."""
@@ -32,7 +33,7 @@ class Pending(msgspec.Struct, frozen=True):
     Attributes:
         key: What it came with: the actor and the ref.
         who, command: Whose wish it is, and which.
-        reply: Takes the answer.
+        reply: Takes the ref and the answer.
         objection: Refuses it, unless its ref is in the log.
     """
 

@@ -61,6 +61,7 @@ class LiveRoom:
         self.on_change: Callable[[], None] = lambda: None
         self.task.on_commit = self._committed
         self.task.tick_due_s = self.fanout.due_s
+        self.fanout.is_busy = self.task.is_busy
 
     def _committed(self, room: Room) -> None:
         self.has_ended = room.has_ended

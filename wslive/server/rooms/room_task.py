@@ -7,7 +7,8 @@ Commands queue; one task takes what has gathered and, for the whole batch,
     2. decides and applies each command in order on the room's own state (`batch`),
     3. appends the events in one go,
     4. makes the keys of ballot boxes that were opened, and destroys those of boxes that were counted, and only then
-    5. sends acks and refusals, serves readers, and lets the fan-out send what changed.
+    5. sends acks and refusals, serves readers, and lets the fan-out send what changed. Where much comes the answers are
+       held for the next tick, or for whoever reads before it: nobody is shown anything that was not answered.
 
 While a batch is being stored the next one gathers, so batches grow with the load; see `pace` for how they do where the
 disk is fast. Between 2 and 3 the state runs ahead of the log; nobody may see it then, so whoever wants to read (a join,
@@ -40,7 +41,7 @@ from wslive.server.rooms.batch import Broken, Filed, Pending, Reply, decide
 from wslive.server.rooms.batch import filed as filed_by
 from wslive.server.rooms.box_keys import BoxKeys, RoomKeys
 from wslive.server.rooms.folding import Folding
-from wslive.server.rooms.pace import Pace
+from wslive.server.rooms.pace import LONGEST_S, Pace
 from wslive.server.rooms.seen_refs import SeenRefs
 from wslive.server.rooms.told import Key, Outcome, ToldAnswers
 
@@ -94,6 +95,9 @@ class RoomTask:
         self._seen = SeenRefs()
         self._pace = Pace()
         self._queue: list[Pending] = []
+        self._held: list[tuple[list[Pending], list[Outcome], float]] = []
+        """Batches that are stored and not answered yet, and when each was begun."""
+        self._held_until: asyncio.TimerHandle | None = None
         self._readers: list[tuple[Reader, Refuse | None]] = []
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
@@ -132,7 +136,7 @@ class RoomTask:
                 was stored long ago is not to be told that it came too fast.
         """
         if self._closing.is_set() or len(self._queue) >= MAX_QUEUED:
-            reply(self._come_back())
+            reply(command.ref, self._come_back())
             return
         if not self._queue:
             self._wake.set()
@@ -142,7 +146,7 @@ class RoomTask:
         """Queue a command at once; the future is its offset, or raises the `Refused`."""
         offset: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-        def settle(outcome: Outcome) -> None:
+        def settle(ref: str, outcome: Outcome) -> None:
             if offset.done():
                 return
             if isinstance(outcome, Refused):
@@ -152,6 +156,10 @@ class RoomTask:
 
         self.submit(who, command, settle)
         return offset
+
+    def is_busy(self) -> bool:
+        """Whether so much comes that answers are held for ticks."""
+        return self._pace.has_much
 
     def read(self, reader: Reader, refuse: Refuse | None = None) -> None:
         """Call `reader` with the committed state: now, or as soon as the batch in flight is stored.
@@ -163,6 +171,7 @@ class RoomTask:
         if refuse is not None and self._closing.is_set():
             refuse(self._come_back())
         elif self._is_quiet:
+            self._answer_held()
             reader(self._room)
         else:
             self._readers.append((reader, refuse))
@@ -204,6 +213,7 @@ class RoomTask:
                 await self._folding.keep(self._room)
             if not self._queue:
                 if self._closing.is_set():
+                    self._answer_held()
                     await self._folding.close(self._room)
                     return
                 self._wake.clear()
@@ -223,6 +233,10 @@ class RoomTask:
                 return
             self._is_quiet = True
             readers, self._readers = self._readers, []
+            if readers or not self._pace.holds(time.monotonic(), self.tick_due_s()):
+                self._answer_held()
+            elif self._held_until is None:
+                self._held_until = asyncio.get_running_loop().call_later(LONGEST_S, self._answer_held)
             for reader, refuse in [*readers, (self.on_commit, None)]:
                 try:
                     if refuse is not None and self._closing.is_set():
@@ -263,13 +277,14 @@ class RoomTask:
             else:
                 await self._keys.tend(self._room)
                 for pending, outcome in zip(batch, outcomes, strict=True):
-                    self._tell(pending, outcome, filed)
-                answers = zip((p.command.kind for p in batch), outcomes, strict=True)
-                self.meter.answered(answers, time.perf_counter() - began_s)
+                    if filed or isinstance(outcome, Refused):
+                        self._remember(pending, outcome, filed)
+                self._held.append((batch, outcomes, began_s))
                 return
 
     async def _settle(self, batch: list[Pending], filed: Filed) -> None:
         """After a failure: acks for what the log holds, and for the rest the advice to come back."""
+        self._answer_held()
         while True:
             await self._recover()
             try:
@@ -324,6 +339,7 @@ class RoomTask:
 
     def _send_away(self) -> None:
         """Tell all who wait to come back."""
+        self._answer_held()
         waiting, self._queue = self._queue, []
         for pending in waiting:
             self._answer(pending, self._come_back())
@@ -334,8 +350,25 @@ class RoomTask:
             else:
                 refuse(self._come_back())
 
+    def _answer_held(self) -> None:
+        """Give the answers that are held."""
+        if self._held_until is not None:
+            self._held_until.cancel()
+            self._held_until = None
+        held, self._held = self._held, []
+        for batch, outcomes, began_s in held:
+            for pending, outcome in zip(batch, outcomes, strict=True):
+                self._answer(pending, outcome)
+            answers = zip((p.command.kind for p in batch), outcomes, strict=True)
+            self.meter.answered(answers, time.perf_counter() - began_s)
+
     def _tell(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
-        """Give an answer, and remember it where it is final and the log does not, or will not once a box is counted."""
+        """Remember an answer, and give it."""
+        self._remember(pending, outcome, filed)
+        self._answer(pending, outcome)
+
+    def _remember(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
+        """Keep an answer where it is final and the log does not, or will not once a box is counted."""
         if isinstance(outcome, Refused):
             # Whoever found the door locked may knock again, by the same name.
             is_kept = pending.command.kind not in SERVER_COMMANDS
@@ -343,11 +376,10 @@ class RoomTask:
             is_kept = bool(filed) and filed[pending.key] != pending.key
         if is_kept:
             self._told.tell(pending.key, outcome, time.monotonic())
-        self._answer(pending, outcome)
 
     def _answer(self, pending: Pending, outcome: Outcome) -> None:
         try:
-            pending.reply(outcome)
+            pending.reply(pending.command.ref, outcome)
         except Exception:
             logger.exception("an answer of room %s failed", self.record.room)
 

@@ -39,13 +39,17 @@ logger = logging.getLogger("wslive.fanout")
 MAX_INTERVAL_S = 0.2
 """However long ticks take, a view is not older than this for want of one."""
 
+BUSY_INTERVAL_S = 0.12
+"""The least time between two ticks where so much comes that answers are held for them: a tick of a hall costs as much
+as hundreds of votes, and what it tells is hardly older than itself then."""
+
 _TICK_LENGTHS = 3.0
 """From the beginning of a tick to that of the next, in lengths of the first."""
 
 _SOON_S = 0.005
 """After this long it is looked again whether the last tick has been sent."""
 
-_LATE_S = 0.01
+_LATE_S = 0.03
 """As long as a tick may wait for a commit and the loop without the next one being any later."""
 
 _MAX_NOTICES = 20
@@ -61,6 +65,8 @@ class Fanout:
         self.presence = Presence(settings.away_after_s)
         self.arrivals = RecentArrivals()
         self.meter = SILENT
+        self.is_busy: Callable[[], bool] = lambda: False
+        """Whether answers are held for ticks; see `pace`."""
         self._settings = settings
         self._read = read
         self._loop = asyncio.get_running_loop()
@@ -146,7 +152,10 @@ class Fanout:
     @property
     def _usual_interval_s(self) -> float:
         longest_s = MAX_INTERVAL_S - self._tick_took_s  # the last of a tick are served so much later than the first
-        return max(self._settings.tick_interval_s, min(_TICK_LENGTHS * self._tick_took_s, longest_s))
+        least_s = self._settings.tick_interval_s
+        if self.is_busy():
+            least_s = max(least_s, BUSY_INTERVAL_S)
+        return max(least_s, min(_TICK_LENGTHS * self._tick_took_s, longest_s))
 
     def due_s(self) -> float:
         """When the next tick is due, in the loop's time, if there is anything to tell."""

@@ -76,7 +76,7 @@ class DeltaFrames:
             keys, is_moved = self._keys(who)
         own = b""
         if is_moved or self._concerns_everybody or who.actor in self._touched:
-            own = encode_ops(room_view.personal_changes(self._room, who, self._since))
+            own = encode_ops(room_view.personal_changes(self._room, who, self._since, self._parts))
         return self._framed(keys, own)
 
     def _shared_keys(self, who: Who) -> _Keys | None:
