@@ -24,13 +24,15 @@ from wslive.eventlog.sqlite_threads import Outcome
 class _NoThread:
     """A worker of a store that works when it is asked: there is one thread, and its time is virtual."""
 
-    def __init__(self, name: str, work_off: Any) -> None:
+    def __init__(self, name: str, work_off: Any, afterwards: Any = lambda is_awaited: None) -> None:
         self._work_off = work_off
+        self._afterwards = afterwards
 
     async def run(self, work: Any) -> Any:
         """Do it, in its turn."""
         await asyncio.sleep(0)
         outcome: Outcome = self._work_off([work])[0]
+        self._afterwards(False)
         if outcome.error is not None:
             raise outcome.error
         return outcome.result

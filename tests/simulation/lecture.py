@@ -29,7 +29,7 @@ from wslive.core.secrecy import BoxId, BoxKey
 from wslive.server.access.tokens import Signer, signer
 from wslive.server.admission import Door
 from wslive.server.connection import Connection
-from wslive.server.rooms import folding
+from wslive.server.rooms import folding, pace
 from wslive.server.rooms.box_keys import BoxKeys
 from wslive.server.rooms.node import NewRoom, Node
 from wslive.server.settings import ServerSettings
@@ -101,6 +101,7 @@ class Lecture:
         room: The room.
         readers: Everybody, the host's two programs and the viewer included.
         checkpoint_events: How often the server keeps the room's state.
+        much_per_s: So many commands a second are much, so that answers are held for ticks.
         trouble_s: For how long things happen and go wrong.
         happened: What went wrong when, for whoever looks into a seed.
         complaints: What was logged as an error; nothing may be.
@@ -123,6 +124,7 @@ class Lecture:
             room_idle_s=self.rng.choice([0.5, 600.0]),
         )
         self.checkpoint_events = random.Random(f"{seed}/checkpoints").choice([1, 5, 30, 10_000])
+        self.much_per_s = random.Random(f"{seed}/much").choice([0.0, 20.0, pace.MUCH_PER_S])
         self.readers: list[Reader] = []
         self.happened: list[str] = []
         self.complaints: list[str] = []
@@ -137,6 +139,7 @@ class Lecture:
             self.disk,
             patch.object(link, "open_socket", self._open_socket),
             patch.multiple(folding, CHECKPOINT_EVENTS=self.checkpoint_events, CHECKPOINT_EVENTS_AT_END=1),
+            patch.object(pace, "MUCH_PER_S", self.much_per_s),
             # A set of members is else in the order of their addresses in memory, another in every run.
             patch.object(Member, "__hash__", lambda member: zlib.crc32(member.who.actor.encode())),
         ):

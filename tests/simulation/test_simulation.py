@@ -66,7 +66,7 @@ def acks_do_not_wait_for_the_log(original: Any) -> Callable[..., Any]:
     def decide(room: Any, batch: list[Any], known: Any, told: Any) -> Any:
         decided = original(room, batch, known, told)
         for pending, outcome in zip(batch, decided.outcomes, strict=True):
-            pending.reply(outcome)
+            pending.reply(pending.command.ref, outcome)
         return decided
 
     return decide
