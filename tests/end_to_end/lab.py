@@ -29,6 +29,9 @@ from tests.end_to_end import browser
 MARK = "WSLIVE_TEST_LAB"
 """In the environment of everything that a Lab starts, however far it has detached itself."""
 
+LOOK_MS = 50
+"""How often a page is asked. By itself Playwright asks with every frame, and has every frame drawn for it."""
+
 WITHOUT_EXTENSION = ("--WSLive.enabled=False",)
 
 FOLDERS = {
@@ -269,7 +272,7 @@ class Run:
 
     def wait(self, timeout_s: float = 60) -> Any:
         """Wait until it is over and give what the command returned."""
-        self.page.wait_for_function(RUN_OVER, arg=self.id, timeout=timeout_s * 1000)
+        self.page.wait_for_function(RUN_OVER, arg=self.id, timeout=timeout_s * 1000, polling=LOOK_MS)
         run = self.page.evaluate(RUN, self.id)
         assert run["state"] == "done", f"{self.command}: {run}"
         return run["result"]
@@ -285,7 +288,7 @@ class Notebook:
     def wait_ready(self, *, idle: bool = True, timeout_s: float = 60) -> None:
         """Wait until notebook and kernel are connected and, unless told otherwise, the kernel is idle."""
         self.page.wait_for_selector(".jp-Notebook", timeout=timeout_s * 1000)
-        self.page.wait_for_function(CONNECTED, timeout=timeout_s * 1000)
+        self.page.wait_for_function(CONNECTED, timeout=timeout_s * 1000, polling=LOOK_MS)
         if idle:
             self.wait_kernel("idle", timeout_s)
 
@@ -416,7 +419,7 @@ class Notebook:
         """Wait until the kernel's status is this one."""
         try:
             self.page.wait_for_function(
-                f"(status) => ({KERNEL_STATUS})() === status", arg=status, timeout=timeout_s * 1000
+                f"(status) => ({KERNEL_STATUS})() === status", arg=status, timeout=timeout_s * 1000, polling=LOOK_MS
             )
         except PlaywrightError as error:
             raise AssertionError(f"the kernel is {self.kernel_status()}, not {status}") from error

@@ -24,7 +24,7 @@ from wslive.cli.demo_view import Screen
 from wslive.cli.signals import asked_to_end
 from wslive.client.connection import Connection
 from wslive.client.http import fetch_json
-from wslive.core.errors import StoreUnwritable
+from wslive.core.errors import NotConnected, StoreUnwritable
 from wslive.core.roles import Role
 from wslive.crowd import Crowd, read_ledger
 from wslive.crowd.audit import compare
@@ -37,6 +37,8 @@ OPTIONS = ("quick", "merge", "heap")
 RIGHT = "merge"
 
 DRAW_INTERVAL_S = 0.25
+NOTICE_S = 2.0
+"""So long after a connection has failed it is waited whether the server has ended."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,9 @@ async def _watch(crowd: Crowd, stage: Stage, options: Options, asking: asyncio.T
         if not ending.done():
             crowd.stop()
             await asyncio.wait({running, ending}, return_when=asyncio.FIRST_COMPLETED)
-        if not running.done():
+        if running.done() and isinstance(running.exception(), NotConnected):
+            await asyncio.wait({ending}, timeout=NOTICE_S)  # who was just coming in hears of it first
+        if ending.done() and (not running.done() or running.exception()):
             raise ending.result()
         await running
     finally:
