@@ -6,6 +6,7 @@ Theory of operation. Two threads, each with a connection of its own:
              COMMIT, one sync of the disk. Meanwhile the next ones gather. Nobody hears of an append, not even of a
              conflict, before the COMMIT it was in has returned. Where one fails by its own fault, all begin again,
              each in a savepoint: with savepoints from the start, SQLite would copy every page before changing it.
+             Between commits it empties the write-ahead log (see `sqlite_wal`).
     reader   answers everything else from the last committed state. In WAL mode readers and the writer do not wait for
              each other, so `find` never stands behind a sync.
 
