@@ -22,6 +22,8 @@ from wslive.core.view import View, patch
 from wslive.wire.codec import decode_server, encode
 from wslive.wire.messages import Delta, Presence, Snapshot, Welcome
 
+Views = dict[Who, View]
+
 CHAT = 2
 ACTORS = ["p_1", "p_2", "p_3", "p_4"]
 NAMES = st.sampled_from(["Ada", "Bob", "Łukasz", "<b>Eve</b>", "  Grace \u200b Hopper ", "名前"])
@@ -333,8 +335,19 @@ class RoomMachine(RuleBasedStateMachine):
     # ── what must always hold ─────────────────────────────────────────────────────────────────────────────────
 
     @invariant()
-    def tallies_are_what_a_recount_gives(self) -> None:
-        ledger = self.small.view(LEDGER)["activities"]
+    def what_must_hold_does(self) -> None:
+        now = self._views()
+        self.tallies_are_what_a_recount_gives(now)
+        self.everybody_sees_what_is_due_and_nothing_else(now)
+        self.people_and_stage_are_right(now)
+        self.folding_the_log_gives_the_live_state(now)
+        self.the_log_names_nobody_who_voted_in_secret()
+        self.once_the_boxes_are_closed_nobody_needs_their_keys(now)
+        self.every_reader_is_brought_to_now_from_wherever_it_was(now)
+        self.whoever_has_something_of_their_own_to_hear_is_known()
+
+    def tallies_are_what_a_recount_gives(self, now: Views) -> None:
+        ledger = now[LEDGER]["activities"]
         for id, poll in self.model.polls.items():
             earlier = [poll.tally(round) for round in range(1, poll.round)]
             if poll.secret and poll.is_open:
@@ -351,9 +364,8 @@ class RoomMachine(RuleBasedStateMachine):
                 if not poll.secret
             }
 
-    @invariant()
-    def everybody_sees_what_is_due_and_nothing_else(self) -> None:
-        for who, view in self._views().items():
+    def everybody_sees_what_is_due_and_nothing_else(self, now: Views) -> None:
+        for who, view in now.items():
             for id, poll in self.model.polls.items():
                 tally = view["activities"][str(id)]["tally"]
                 assert tally["answered"] == len(poll.ballots(poll.round))
@@ -368,23 +380,20 @@ class RoomMachine(RuleBasedStateMachine):
             own = view["me"]["activities"].get(str(CHAT), {"lines": []})["lines"]
             assert [line["text"] for line in own] == self.model.own_lines_to_host(who.actor)
 
-    @invariant()
-    def people_and_stage_are_right(self) -> None:
-        view = self.small.view(HOST)
+    def people_and_stage_are_right(self, now: Views) -> None:
+        view = now[HOST]
         inside = {actor: name for actor, name in self.model.names.items() if self.model.is_in(actor)}
         assert view["people"]["count"] == len(inside)
         assert {actor: person["name"] for actor, person in view["people"]["names"].items()} == inside
         assert view["room"]["stage"] == self.model.stage
         assert (view["room"]["locked"], view["room"]["ended"]) == (self.model.locked, self.model.ended)
 
-    @invariant()
-    def folding_the_log_gives_the_live_state(self) -> None:
+    def folding_the_log_gives_the_live_state(self, now: Views) -> None:
         folded = self.small.folded()
         assert folded.room.head == self.small.room.head
-        for who, view in self._views().items():
+        for who, view in now.items():
             assert folded.view(who) == view
 
-    @invariant()
     def the_log_names_nobody_who_voted_in_secret(self) -> None:
         secret = {id for id, poll in self.model.polls.items() if poll.secret}
         ours = [event for event in self.small.log if event.activity in secret]
@@ -393,17 +402,14 @@ class RoomMachine(RuleBasedStateMachine):
         for event in ours:
             assert event.kind not in ("vote_cast", "vote_retracted")
 
-    @invariant()
-    def once_the_boxes_are_closed_nobody_needs_their_keys(self) -> None:
+    def once_the_boxes_are_closed_nobody_needs_their_keys(self, now: Views) -> None:
         if not self.small.room.boxes:
             assert not self.small.keys
             without = SmallRoom.of(self.small.log)
-            for who, view in self._views().items():
+            for who, view in now.items():
                 assert without.view(who) == view
 
-    @invariant()
-    def every_reader_is_brought_to_now_from_wherever_it_was(self) -> None:
-        now = self._views()
+    def every_reader_is_brought_to_now_from_wherever_it_was(self, now: Views) -> None:
         for who, after, then in self.remembered:
             ops = self.small.changes(who, after)
             assert patch(copy.deepcopy(then), ops) == now[who]
@@ -413,7 +419,6 @@ class RoomMachine(RuleBasedStateMachine):
                     between = patch(copy.deepcopy(view), self.small.changes(who, after))
                     assert between == now[who]
 
-    @invariant()
     def whoever_has_something_of_their_own_to_hear_is_known(self) -> None:
         for who, after, _ in self.remembered:
             touched = {actor for actor, _ in self.small.room.touched.after(after)}
@@ -450,7 +455,7 @@ class RoomMachine(RuleBasedStateMachine):
         pool = fitting if fitting and number < 9 else polls
         return pool[number % len(pool)]
 
-    def _views(self) -> dict[Who, View]:
+    def _views(self) -> Views:
         return {who: self.small.view(who) for who in self.replicas}
 
     def _connect(self, who: Who) -> None:

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 import wslive
@@ -72,7 +74,11 @@ def test_a_hidden_line_stays_with_the_host(room: HostRoom, me: Participant) -> N
 
 
 def test_the_frame_goes_back_to_the_first_line(room: HostRoom) -> None:
-    for number in range(203):  # one more page than a snapshot begins with
+    async def say() -> None:
+        await asyncio.gather(*(room.chat.aio.say(f"line {number}") for number in range(180)))
+
+    asyncio.run(say())  # at once: one by one each would wait until the one before shows
+    for number in range(180, 203):  # one more page than a snapshot begins with
         room.chat.say(f"line {number}")
     viewer = wslive.watch(room.link)
     assert len(viewer.chat) == 200
