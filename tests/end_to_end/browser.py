@@ -16,7 +16,16 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, WebSocket, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Locator,
+    Page,
+    Playwright,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 from playwright.sync_api import Error as PlaywrightError
 
 NAMES = ("chromium", "google-chrome-stable", "google-chrome", "chromium-browser")
@@ -256,6 +265,12 @@ def wait_until(page: Page, condition: Callable[[], object], timeout_s: float = T
     while not condition():
         assert time.monotonic() < deadline, f"it is not so after {timeout_s} s"
         page.wait_for_timeout(50)
+
+
+def wait_for_taps(view: Locator) -> None:
+    """Wait until a view shows its question as open, and takes taps: for a moment after a change it ignores them."""
+    expect(view.locator(".wslive-eyebrow")).to_have_text("Open")
+    view.page.evaluate("() => new Promise((resolve) => setTimeout(resolve, 500))")
 
 
 def accessibility_violations(page: Page) -> list[str]:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.end_to_end.browser import HUB, Pages, wait_for_chart, wait_until
+from tests.end_to_end.browser import HUB, Pages, wait_for_chart, wait_for_taps, wait_until
 from tests.end_to_end.lab import Lab, Notebook
 from tests.end_to_end.own_rooms import HOLD_THE_LOCK, POLL
 
@@ -127,30 +127,34 @@ def voila(server: Lab, pages: Pages, name: str) -> Page:
 BUSY = {
     "sleeping": "import time; time.sleep(600)",
     "awaiting": "import asyncio; await asyncio.sleep(600)",
-    "computing": HOLD_THE_LOCK,
+    "computing": HOLD_THE_LOCK,  # which nothing interrupts, so it comes last
 }
 
 
-@pytest.mark.parametrize("kind", BUSY)
-def test_notebook_7_shows_the_same_live_chart_while_its_kernel_is_busy(notebook7: Lab, pages: Pages, kind: str) -> None:
-    title = f"classic-{kind}"
-    notebook7.write_notebook(f"{title}.ipynb", [HOST.format(title=title), POLL])
-    host = opened(notebook7, pages(hosts=[HUB]), f"notebooks/{title}.ipynb")
+def test_notebook_7_shows_the_same_live_chart_while_its_kernel_is_busy(notebook7: Lab, pages: Pages) -> None:
+    notebook7.write_notebook("classic.ipynb", [HOST.format(title="classic"), POLL])
+    host = opened(notebook7, pages(hosts=[HUB]), "notebooks/classic.ipynb")
     host.run_all()
     host.wait_for_chart(1, [0, 0, 0])
     phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link_of(host))
-    sign = notebook7.notebooks / f"{title}.begun"
-    cell = host.append(f"open({str(sign)!r}, 'w').close()\n{BUSY[kind]}")
-    host.save()
-    host.start_cell(cell)
-    wait_until(host.page, sign.exists)
-    vote(phone, "heap")
-    host.wait_for_chart(1, [0, 0, 1])
-    host.reload(idle=False)
-    vote(phone, "merge")
-    host.wait_for_chart(1, [0, 1, 0])
-    host.output(1).get_by_role("button", name="Close poll").click()
-    expect(host.output(1).get_by_role("button", name="Reopen")).to_be_visible()
+    for kind, busy in BUSY.items():
+        sign = notebook7.notebooks / f"classic-{kind}.begun"
+        cell = host.append(f"open({str(sign)!r}, 'w').close()\n{busy}")
+        host.save()
+        host.start_cell(cell)
+        wait_until(host.page, sign.exists)
+        vote(phone, "heap")
+        host.wait_for_chart(1, [0, 0, 1])
+        host.reload(idle=False)
+        vote(phone, "merge")
+        host.wait_for_chart(1, [0, 1, 0])
+        host.output(1).get_by_role("button", name="Close poll").click()
+        expect(host.output(1).get_by_role("button", name="Reopen")).to_be_visible()
+        if busy is not HOLD_THE_LOCK:
+            host.interrupt_kernel()
+            host.output(1).get_by_role("button", name="Reopen").click()
+            expect(host.output(1).get_by_role("button", name="Close poll")).to_be_visible()
+            wait_for_taps(phone.locator("body"))
 
 
 def test_notebook_7_and_voila_over_restarts_of_kernel_and_server(notebook7: Lab, pages: Pages) -> None:
@@ -234,41 +238,44 @@ async def later():
 _ = asyncio.get_running_loop().create_task(later())"""
 
 
-@pytest.mark.parametrize("kind", BUSY)
-def test_voila_goes_on_while_its_kernel_is_busy_and_when_it_is_gone(notebook7: Lab, pages: Pages, kind: str) -> None:
-    title = f"dash-{kind}"
-    notebook7.write_notebook(f"{title}-host.ipynb", [HOST.format(title=title), POLL])
-    host = opened(notebook7, pages(hosts=[HUB]), f"notebooks/{title}-host.ipynb")
+def test_voila_goes_on_while_its_kernel_is_busy_and_when_it_is_gone(notebook7: Lab, pages: Pages) -> None:
+    notebook7.write_notebook("dash-host.ipynb", [HOST.format(title="dash"), POLL])
+    host = opened(notebook7, pages(hosts=[HUB]), "notebooks/dash-host.ipynb")
     host.run_all()
     link = link_of(host)
-    sign = notebook7.notebooks / f"{title}.begun"
     watching = WATCH.format(code=link.rsplit("/", 1)[1])
-    go = sign.with_suffix(".go")
-    busy = BUSY[kind].replace("import asyncio; ", "")
-    notebook7.write_notebook(f"{title}.ipynb", [watching, BUSY_LATER.format(go=str(go), sign=str(sign), busy=busy)])
     phone = joined(pages(viewport=(360, 740), hosts=[HUB]), link)
+    chart = [0, 0, 0]
+    for kind, busy in BUSY.items():
+        sign = notebook7.notebooks / f"dash-{kind}.begun"
+        go = sign.with_suffix(".go")
+        later = BUSY_LATER.format(go=str(go), sign=str(sign), busy=busy.replace("import asyncio; ", ""))
+        notebook7.write_notebook(f"dash-{kind}.ipynb", [watching, later])
 
-    page = voila(notebook7, pages, title)
-    wait_for_chart(page, [0, 0, 0])
-    go.touch()
-    wait_until(page, sign.exists)
-    go.unlink()
-    other = page.context.new_page()  # another visitor, with a kernel of their own that is not busy
-    other.goto(rendered(notebook7, title))
-    wait_for_chart(other, [0, 0, 0])
-    tabs = [page, other]
-    vote(phone, "heap")
-    for tab in tabs:
-        wait_for_chart(tab, [0, 0, 1])
-    notebook7.shut_down_kernels()
-    vote(phone, "quick")
-    for tab in tabs:
-        wait_for_chart(tab, [1, 0, 0])
-    page.reload()  # which is another visitor, with a kernel of their own
-    wait_for_chart(page, [1, 0, 0])
-    vote(phone, "merge")
-    wait_for_chart(page, [0, 1, 0])
-    pages.watch(page).off_host.clear()
+        page = voila(notebook7, pages, f"dash-{kind}")
+        wait_for_chart(page, chart)
+        go.touch()
+        wait_until(page, sign.exists)
+        go.unlink()
+        other = page.context.new_page()  # another visitor, with a kernel of their own that is not busy
+        other.goto(rendered(notebook7, f"dash-{kind}"))
+        wait_for_chart(other, chart)
+        tabs = [page, other]
+        vote(phone, "heap")
+        for tab in tabs:
+            wait_for_chart(tab, [0, 0, 1])
+        notebook7.shut_down_kernels()
+        vote(phone, "quick")
+        for tab in tabs:
+            wait_for_chart(tab, [1, 0, 0])
+        page.reload()  # which is another visitor, with a kernel of their own
+        wait_for_chart(page, [1, 0, 0])
+        vote(phone, "merge")
+        chart = [0, 1, 0]
+        wait_for_chart(page, chart)
+        pages.watch(page).off_host.clear()
+        for tab in tabs:
+            tab.close()
 
 
 def test_a_page_made_by_nbconvert_shows_the_final_chart_offline(notebook7: Lab, chromium: Browser) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -394,8 +393,7 @@ def test_starting_takes_no_port_and_ends_cleanly(tmp_path: Path) -> None:
     ports = {c.laddr.port for c in process.net_connections("tcp") if c.status == "LISTEN"}
     assert ports == {int(server.base_url.split(":")[2].split("/")[0])}
     file = server._file
-    began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 20
+    assert server._process.returncode == 0, "it was made to end"
     assert not file.exists()
     assert "Traceback" not in server.log()

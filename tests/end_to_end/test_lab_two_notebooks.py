@@ -2,7 +2,7 @@
 
 from playwright.sync_api import expect
 
-from tests.end_to_end.browser import Pages, wait_until
+from tests.end_to_end.browser import Pages, wait_for_taps, wait_until
 from tests.end_to_end.lab import Lab, Notebook
 from tests.end_to_end.own_rooms import HOLD_THE_LOCK, HOST, PARTICIPANT, POLL, SLEEP, events, tally
 
@@ -83,3 +83,4 @@ def test_the_chart_moves_while_the_hosts_kernel_is_busy_also_after_a_reload(lab:
             host.interrupt_kernel()
             host.output(1).get_by_role("button", name="Reopen").click()
             expect(host.output(1).get_by_role("button", name="Close poll")).to_be_visible()
+            wait_for_taps(participant.output(0))
