@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 from wslive.client.http import fetch_json
 
 START_TIMEOUT_S = 60
+MOST_LOG_BYTES = 1 << 28
+"""A server whose log nobody takes stands still, and most tests take it at its end only."""
 
 
 def folders(root: Path) -> dict[str, str]:
@@ -61,6 +63,7 @@ class ServeProcess:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
+            limit=MOST_LOG_BYTES,
         )
         self.running.add(self)
         assert self.process.stdout is not None
