@@ -24,7 +24,7 @@ PAGES = "http://pages.example"
 @pytest.fixture
 def hall(tmp_path: Path) -> Iterator[SocketIoHall]:
     """A room with a question; pages of one other origin may connect."""
-    with socketio_hall(tmp_path, allow_origins=(PAGES,)) as hall:
+    with socketio_hall(tmp_path, allow_origins=(PAGES,), tick_interval_s=0.005) as hall:
         hall.ask_languages()
         yield hall
 

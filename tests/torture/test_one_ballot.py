@@ -74,7 +74,7 @@ async def test_one_token_on_many_connections_is_one_ballot(form: Form, figures: 
 async def test_a_race_of_two_connections_is_one_ballot(changeable: bool, form: Form, figures: Figures):
     races = form.choose(30, 1000)
     won = {"o1": 0, "o2": 0}
-    async with opened() as hall:
+    async with opened(tick_interval_s=0.005) as hall:
         host, ada = await hall.host(), await hall.join("Ada")
         phone = await hall.back(ada)
         for _ in range(races):
