@@ -103,7 +103,7 @@ def unpack(body: bytes, head: Head, registry: Registry, keys: Mapping[BoxId, Box
         if rules is None or rules.state_type is None:
             raise ValueError(f"The checkpoint holds an activity of the kind {kind!r}, which cannot be unpacked here")
         room.activities[id] = Running(rules, msgspec.msgpack.decode(state, type=rules.state_type))
-    room.head = head
+    room.offset, room.chain = head.offset, head.chain
     room.everyone_at = head.offset
     return room
 

@@ -10,6 +10,7 @@ The chain runs over the hash of a body, not over the body, so a body can be eras
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import Protocol
 
 import msgspec
 
@@ -68,8 +69,22 @@ class Head(msgspec.Struct, frozen=True):
         return Position(self.epoch, self.offset, self.chain[:8].hex())
 
 
+class End(Protocol):
+    """Whatever knows where a log ends: a `Head`, or a room."""
+
+    @property
+    def offset(self) -> int:
+        """That of the last event."""
+        ...
+
+    @property
+    def chain(self) -> bytes:
+        """The whole chain hash there."""
+        ...
+
+
 def next_event(
-    head: Head,
+    end: End,
     *,
     at_ms: int,
     actor: str,
@@ -80,17 +95,17 @@ def next_event(
     body: bytes,
     hashes: dict[bytes, bytes] | None = None,
 ) -> Event:
-    """Make the event that follows `head`, with its place in the chain.
+    """Make the event that follows `end`, with its place in the chain.
 
     Of bodies that are in `hashes` the hash is taken from there; the others are added.
     """
-    offset = head.offset + 1
+    offset = end.offset + 1
     body_hash = None if hashes is None else hashes.get(body)
     if body_hash is None:
         body_hash = sha256(body).digest()
         if hashes is not None:
             hashes[body] = body_hash
-    chain = chain_hash(head.chain, offset, at_ms, actor, ref, activity, kind, version, body_hash)
+    chain = chain_hash(end.chain, offset, at_ms, actor, ref, activity, kind, version, body_hash)
     return Event(offset, at_ms, actor, ref, activity, kind, version, body, body_hash, chain)
 
 

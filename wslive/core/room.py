@@ -141,7 +141,7 @@ def count(room: Room, activity: int) -> Fact:
 def _decide_room(room: Room, wish: Any, context: Context) -> msgspec.Struct:
     match wish:
         case OpenRoom(title=title):
-            if room.head.offset:
+            if room.offset:
                 raise BadCommand("This room is open already.")
             return RoomOpened(clean(title, max_chars=MAX_TITLE_CHARS, what="The title"))
         case Join(name=name, level=level):
@@ -213,8 +213,8 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None, author: 
         StoreTooNew: A later version of wslive, or an activity that is not installed here, wrote the event.
     """
     offset, actor, activity = event.offset, event.actor, event.activity
-    if offset != room.head.offset + 1:
-        raise ValueError(f"Event {offset} does not follow offset {room.head.offset}")
+    if offset != room.offset + 1:
+        raise ValueError(f"Event {offset} does not follow offset {room.offset}")
     meta = Meta(offset, event.at_ms, actor)
     if activity == ROOM:
         decoded = body or spec_of(EVENTS_BY_KEY, event.kind, event.version).decode(event.body)

@@ -37,7 +37,9 @@ class Room:
 
     def __init__(self, epoch: str, registry: Registry, keys: Mapping[BoxId, BoxKey] | None = None) -> None:
         """Start before the first event; `keys` open the boxes of secret polls (see `core.secrecy`)."""
-        self.head = Head(epoch)
+        self.epoch = epoch
+        self.offset = 0
+        self.chain = CHAIN_START
         self.registry = registry
         self.keys: Mapping[BoxId, BoxKey] = {} if keys is None else keys
         self.title = ""
@@ -77,16 +79,22 @@ class Room:
 
         Eight bytes an event: without them a resume could not tell this log from another one of the same epoch.
         """
-        if not 0 <= offset <= self.head.offset:
+        if not 0 <= offset <= self.offset:
             return None
         if offset == 0:
             return CHAIN_START[:8].hex()
         return self.chains[8 * (offset - 1) : 8 * offset].hex()
 
+    @property
+    def head(self) -> Head:
+        """The end of the log that it was folded from."""
+        return Head(self.epoch, self.offset, self.chain)
+
     def advance(self, event: Event) -> None:
         """Move the head to `event`."""
-        self.head = Head(self.head.epoch, event.offset, event.chain)
-        self.chains += event.chain[:8]
+        self.offset = event.offset
+        self.chain = chain = event.chain
+        self.chains += chain[:8]
 
     def person(self, actor: str) -> Person:
         """One participant.

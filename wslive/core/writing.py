@@ -71,7 +71,7 @@ def _write(
         kind, version = SEALED.kind, SEALED.version
         body = msgspec.json.encode(Sealed(fact.box.name, content))
     event = next_event(
-        room.head,
+        room,
         at_ms=at_ms,
         actor=actor,
         ref=ref,

@@ -89,10 +89,10 @@ class Folding:
 
     async def _fold_on(self, room: Room) -> tuple[Room, SeenRefs]:
         """Apply what came after a state."""
-        start = self._kept_at = room.head.offset
+        start = self._kept_at = room.offset
         seen = SeenRefs(is_complete=start == 0)
         while True:
-            events = await self._log.read(self._record.room, room.head.offset, _READ_EVENTS)
+            events = await self._log.read(self._record.room, room.offset, _READ_EVENTS)
             try:
                 for event in events:
                     apply(room, event)
@@ -100,7 +100,7 @@ class Folding:
             except LogError:
                 raise
             except Exception as error:
-                raise StoreCorrupt(f"event {room.head.offset + 1} cannot be understood: {error!r}") from error
+                raise StoreCorrupt(f"event {room.offset + 1} cannot be understood: {error!r}") from error
             if len(events) < _READ_EVENTS:
                 break
             await asyncio.sleep(0)  # a long log must not stop the other rooms
@@ -153,7 +153,7 @@ class Folding:
     def is_due(self, room: Room, *, under_load: bool) -> bool:
         """Whether a checkpoint is worth its while now; `under_load` where commands wait."""
         events = max(CHECKPOINT_EVENTS, self._kept_at // CHECKPOINT_SHARE)
-        return room.head.offset - self._kept_at >= events * (CHECKPOINT_UNDER_LOAD if under_load else 1)
+        return room.offset - self._kept_at >= events * (CHECKPOINT_UNDER_LOAD if under_load else 1)
 
     def erased(self) -> None:
         """The store has erased the checkpoint, since it held what was erased from the log."""
@@ -161,7 +161,7 @@ class Folding:
 
     async def keep(self, room: Room) -> None:
         """Keep a checkpoint, if that can be done; until it returns the room must not change."""
-        self._kept_at = room.head.offset
+        self._kept_at = room.offset
         if self._rules is None or not can_be_packed(room):
             return
         try:
@@ -178,5 +178,5 @@ class Folding:
     async def close(self, room: Room) -> None:
         """The room takes nothing any more: keep what it has come to."""
         await self.stop()
-        if room.head.offset - self._kept_at >= CHECKPOINT_EVENTS_AT_END:
+        if room.offset - self._kept_at >= CHECKPOINT_EVENTS_AT_END:
             await self.keep(room)

@@ -147,7 +147,7 @@ class Node:
             await live.task.open()
         except LogError as error:
             raise _out_of_reach("(of a code)", error) from None
-        live.has_ended, is_empty = await live.task.look(lambda room: (room.has_ended, room.head.offset == 0))
+        live.has_ended, is_empty = await live.task.look(lambda room: (room.has_ended, room.offset == 0))
         if is_empty:  # its making was cut short before the first event: it was told to nobody
             await live.task.close()
             raise RoomUnavailable

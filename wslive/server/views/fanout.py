@@ -128,7 +128,7 @@ class Fanout:
         """How the welcome brings a reader to the head, and the operations for that; None for the whole view."""
         if known is None:
             return "snapshot", None
-        if known.epoch != room.head.epoch or room.chain_at(known.offset) != known.chain:
+        if known.epoch != room.epoch or room.chain_at(known.offset) != known.chain:
             return "reset", None
         ops = room_view.changes(room, who, known.offset)
         return ("snapshot", None) if len(ops) > self._settings.max_resume_ops else ("resume", ops)
@@ -144,7 +144,7 @@ class Fanout:
         """
         interval_s = self._usual_interval_s
         if room.people_count > NAMES_SHOWN_UP_TO:
-            events = room.head.offset - self._sent_to
+            events = room.offset - self._sent_to
             if events == room.joined_ever - self._joined_then:
                 return max(interval_s, self._settings.presence_interval_s)
         return interval_s
@@ -165,7 +165,7 @@ class Fanout:
         """Something may have changed: tick now, or when the interval is over."""
         if self.members and room.chain_at(self._sent_to) != self._sent_chain:
             self._start_over(room)
-        if room.head.offset == self._sent_to:
+        if room.offset == self._sent_to:
             return
         now_s = self._loop.time()
         due_s = self._last_tick_s + self._interval_s(room)
@@ -282,9 +282,9 @@ class Fanout:
                 left_out(member)
 
     def _stand_at(self, room: Room) -> None:
-        self._sent_to = room.head.offset
+        self._sent_to = room.offset
         self._joined_then = room.joined_ever
-        self._sent_chain = room.chain_at(room.head.offset)
+        self._sent_chain = room.chain_at(room.offset)
 
     def _start_over(self, room: Room) -> None:
         """The log is not the one that the members have seen (an older copy was put in its place): they come back."""
@@ -318,7 +318,7 @@ class Fanout:
         ops = room_view.changes(room, member.who, seen)
         if len(ops) > self._settings.max_resume_ops:
             return messages.Snapshot(room.head.position, room_view.snapshot(room, member.who))
-        return messages.Delta(seen, room.head.offset, room.head.position.chain, ops)
+        return messages.Delta(seen, room.offset, room.head.position.chain, ops)
 
     def close_stuck(self) -> None:
         """Close connections that have not taken what they are sent for too long; they may come back."""
