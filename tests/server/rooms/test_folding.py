@@ -180,7 +180,7 @@ async def test_a_checkpoint_after_which_nothing_makes_sense_is_not_believed(
     """As if a mistake of ours had packed too little."""
     kept = await held.kept("room1")
     room = Room("e1", {a.kind: a for a in BUILT_IN})
-    room.head, room.chains = kept.head, bytearray(8 * kept.head.offset)
+    room.offset, room.chain, room.chains = kept.head.offset, kept.head.chain, bytearray(8 * kept.head.offset)
     await held.keep("room1", msgspec.structs.replace(kept, body=checkpoint.pack(room, [])))
     await by_another_node(held, "vote_cast", b'{"round":1,"options":["o1"]}')
     task = await open_task(held)
