@@ -45,6 +45,20 @@ async def test_it_reads_no_more_than_its_turn_at_once(open_line: OpenLine):
     assert max(sizes) <= READ_BYTES
 
 
+async def test_how_much_it_reads_at_once_can_be_less(line: Line):
+    sizes: list[int] = []
+    heard = line._on_data
+    line.carrier._on_data = lambda data: (sizes.append(len(data)), heard(data))  # type: ignore[attr-defined]
+    line.carrier.read_bytes = 100
+    if not isinstance(line.carrier, SocketCarrier):
+        line.other.send(b"x")  # ends the read that is under way
+        await line.until(lambda: sizes)
+    sizes.clear()
+    line.other.send(b"x" * 1000)
+    await line.until(lambda: sum(sizes) == 1000)
+    assert max(sizes) <= 100
+
+
 async def test_while_it_pauses_nothing_is_heard(line: Line):
     line.other.send(b"one")
     await line.until(lambda: line.heard == b"one")

@@ -14,7 +14,7 @@ from tests.server.hall import UNHURRIED
 from tests.server.line import BIG, BUFFER_BYTES, HANG_S, turn
 from tests.websocket.raw import frame
 from wslive.server.settings import Rate
-from wslive.server.websocket.carrier import Carrier, SocketCarrier, StreamCarrier
+from wslive.server.websocket.carrier import FLOOD_READ_BYTES, Carrier, SocketCarrier, StreamCarrier
 from wslive.server.websocket.keepalive import Keepalive
 from wslive.server.websocket.outbox import Flusher
 from wslive.server.websocket.rfc6455 import CLOSE, PING, PONG, TEXT, close_frame, control_frame
@@ -267,6 +267,22 @@ async def test_who_takes_no_pongs_is_stuck(two: Two):
         await two.read(1)
         await turn()
     assert two.ours.unsent_bytes == 0
+
+
+async def test_who_floods_is_read_in_small_pieces(open_two: OpenTwo):
+    two = open_two(receive_rate=Rate(per_s=100_000, burst=1000))
+    assert two.ours._carrier.read_bytes > FLOOD_READ_BYTES
+    two.other.send(frame(TEXT, b"x"))
+    async with asyncio.timeout(HANG_S):
+        while two.heard != ["x"]:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert two.ours._carrier.read_bytes > FLOOD_READ_BYTES
+    for number in range(10):
+        two.other.send(frame(TEXT, b"%d" % number))
+    async with asyncio.timeout(HANG_S):
+        while len(two.heard) < 11:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+    assert two.ours._carrier.read_bytes == FLOOD_READ_BYTES
 
 
 async def test_fragments_without_end_are_a_flood_too(open_two: OpenTwo):

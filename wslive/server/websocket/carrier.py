@@ -36,6 +36,9 @@ from wslive.server.websocket.poller import readers_of
 READ_BYTES = 16 * 1024
 """How much of one connection is read before the others get their turn."""
 
+FLOOD_READ_BYTES = 1024
+"""The same of one that floods: in 16 KiB there may be thousands of fragments, which take ten milliseconds."""
+
 CHUNK_BYTES = 16 * 1024
 """A connection that takes this much within the limit for stuck ones is slow, but not stuck."""
 
@@ -51,7 +54,13 @@ OnEvent = Callable[[], None]
 
 
 class Carrier(Protocol):
-    """One connection's bytes, in and out."""
+    """One connection's bytes, in and out.
+
+    Attributes:
+        read_bytes: How much is read before the others get their turn.
+    """
+
+    read_bytes: int
 
     @property
     def unsent_bytes(self) -> int:
@@ -121,6 +130,7 @@ class SocketCarrier:
         "_readers",
         "_socket",
         "_unsent",
+        "read_bytes",
         "straight",
         "unsent_bytes",
     )
@@ -134,6 +144,7 @@ class SocketCarrier:
         self._unsent: deque[memoryview] | None = None
         """None while nothing waits: an empty queue has 600 bytes."""
         self._is_closed = self._is_finished = False
+        self.read_bytes = READ_BYTES
         self._on_data: OnData = _ignored
         self._on_taken = self._on_lost = _nothing
         self.straight: Callable[[bytes], int] | None = socket.send
@@ -205,7 +216,7 @@ class SocketCarrier:
 
     def _readable(self) -> None:
         try:
-            data = self._socket.recv(READ_BYTES)
+            data = self._socket.recv(self.read_bytes)
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -269,6 +280,7 @@ class StreamCarrier:
         self._may_read = asyncio.Event()
         self._may_read.set()
         self._reading: asyncio.Task[None] | None = None
+        self.read_bytes = READ_BYTES
         self.straight: Callable[[bytes], int] | None = None
         """A stream has none: what it is given it may keep, and of TLS the bytes are not those of the socket."""
         self.unsent_bytes = 0
@@ -329,7 +341,7 @@ class StreamCarrier:
         try:
             while True:
                 await self._may_read.wait()
-                self._on_data(await self._stream.read_bytes(READ_BYTES, partial=True))
+                self._on_data(await self._stream.read_bytes(self.read_bytes, partial=True))
                 await asyncio.sleep(0)  # what the stream has read already is not handed out in one turn
         except StreamClosedError:
             pass

@@ -8,8 +8,8 @@ through the outbox; only the answers that the protocol itself asks for (pong, cl
     closing   a close frame was sent: nothing follows it, and what comes is dropped up to the other side's close frame
     deaf      the other side broke the rules: what comes has no meaning any more and is thrown away
 
-Whoever floods is read more slowly (see `throttle`), so nobody else's answers wait for it. When it goes, what is unread
-is dropped: to work that off at such a pace would keep the connection for minutes.
+Whoever floods is read more slowly (see `throttle`) and in small pieces, so nobody else's answers wait for it. When it
+goes, what is unread is dropped: to work that off at such a pace would keep the connection for minutes.
 
 From the other side's close frame, from its end, or after `CLOSE_TIMEOUT_S`, the connection is no more.
 """
@@ -23,7 +23,7 @@ from enum import Enum
 from time import monotonic
 
 from wslive.server.settings import Rate
-from wslive.server.websocket.carrier import Carrier, OnEvent
+from wslive.server.websocket.carrier import FLOOD_READ_BYTES, Carrier, OnEvent
 from wslive.server.websocket.keepalive import Keepalive
 from wslive.server.websocket.outbox import Flusher, Outbox
 from wslive.server.websocket.rfc6455 import (
@@ -205,6 +205,7 @@ class WebSocket:
             if pause_s and self._state is not _DEAF:
                 loop = asyncio.get_running_loop()
                 self._carrier.pause()
+                self._carrier.read_bytes = FLOOD_READ_BYTES
                 self._slow_down = loop.call_later(min(pause_s, LOOK_S), self._look, loop.time() + pause_s)
 
     def _work_off(self, incoming: Iterator[Incoming]) -> int:
