@@ -52,7 +52,7 @@ async def test_how_much_it_reads_at_once_can_be_less(line: Line):
     line.carrier.read_bytes = 100
     if not isinstance(line.carrier, SocketCarrier):
         line.other.send(b"x")  # ends the read that is under way
-        await line.until(lambda: sizes)
+        await line.until(lambda: line.heard == b"x")
     sizes.clear()
     line.other.send(b"x" * 1000)
     await line.until(lambda: sum(sizes) == 1000)
