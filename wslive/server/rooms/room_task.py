@@ -31,7 +31,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from wslive.core.commands import Command
-from wslive.core.errors import AppendConflict, LogError, Refused, TemporarilyUnavailable
+from wslive.core.errors import AppendConflict, Refused, TemporarilyUnavailable
 from wslive.core.roles import Who
 from wslive.core.room import Registry, Room
 from wslive.core.room_messages import SERVER_COMMANDS
@@ -40,6 +40,7 @@ from wslive.server.meter import SILENT
 from wslive.server.rooms.batch import Broken, Filed, Pending, Reply, decide
 from wslive.server.rooms.batch import filed as filed_by
 from wslive.server.rooms.box_keys import BoxKeys, RoomKeys
+from wslive.server.rooms.complaints import Complaints
 from wslive.server.rooms.folding import Folding
 from wslive.server.rooms.pace import LONGEST_S, Pace
 from wslive.server.rooms.seen_refs import SeenRefs
@@ -92,6 +93,7 @@ class RoomTask:
         self._folding = Folding(record, log, registry, self._keys.by_box)
         self._room = Room(record.epoch, registry)
         self._told = ToldAnswers()
+        self._complaints = Complaints(record.room)
         self._seen = SeenRefs()
         self._pace = Pace()
         self._queue: list[Pending] = []
@@ -388,12 +390,4 @@ class RoomTask:
 
     def _complain(self, what: str, error: Exception) -> None:
         self.meter.failed(error)
-        is_known = isinstance(error, LogError)
-        logger.log(
-            logging.WARNING if is_known else logging.ERROR,
-            "room %s: %s: %s",
-            self.record.room,
-            what,
-            error,
-            exc_info=None if is_known else error,
-        )
+        self._complaints.tell(what, error, time.monotonic())
