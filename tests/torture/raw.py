@@ -9,7 +9,7 @@ import secrets
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from wslive.wire.messages import SUBPROTOCOL
@@ -36,15 +36,12 @@ class Raw:
 
     @classmethod
     async def open(cls, url: str, **hello: Any) -> Self:
-        """Connect and say hello; returns when the welcome is there.
+        """Connect, in turn where many come in, and say hello; returns when the welcome is there.
 
         Raises:
             PermissionError: The hello was refused; the argument is the answer.
         """
-        socket = await connect(
-            f"ws{url[4:]}/ws", subprotocols=[Subprotocol(SUBPROTOCOL)], proxy=None, max_size=1 << 26, open_timeout=30
-        )
-        self = cls(socket)
+        self = cls(await _its_turn(url))
         self.send({"type": "hello", "ref": secrets.token_urlsafe(18), **hello})
         async with asyncio.timeout(HANG_S), self._news:
             await self._news.wait_for(lambda: self.welcome or not self._is_open)
@@ -89,3 +86,20 @@ class Raw:
         self._is_open = False
         async with self._news:
             self._news.notify_all()
+
+
+async def _its_turn(url: str) -> ClientConnection:
+    async with asyncio.timeout(HANG_S):
+        while True:
+            try:
+                return await connect(
+                    f"ws{url[4:]}/ws",
+                    subprotocols=[Subprotocol(SUBPROTOCOL)],
+                    proxy=None,
+                    max_size=1 << 26,
+                    open_timeout=30,
+                )
+            except InvalidStatus as refused:
+                if refused.response.status_code != 503:
+                    raise
+                await asyncio.sleep(float(refused.response.headers["Retry-After"]))
