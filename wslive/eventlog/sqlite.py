@@ -35,11 +35,11 @@ import msgspec
 from wslive.core.errors import AppendConflict, InDoubt, LogError, NotAppended, StoreUnwritable
 from wslive.core.events import CHAIN_START, Event, Head, head_after
 from wslive.eventlog.base import GONE_ON, Checkpoint, CodeTaken, RoomRecord, check_batch
-from wslive.eventlog.sqlite_cleaner import Cleaner, empty_wal
+from wslive.eventlog.sqlite_cleaner import Cleaner
 from wslive.eventlog.sqlite_reads import EVENT, check_end, checkpoint_of, events_of
 from wslive.eventlog.sqlite_store import Store
 from wslive.eventlog.sqlite_threads import Outcome, ResultT, Work, Worker
-from wslive.eventlog.sqlite_wal import WalEmptier
+from wslive.eventlog.sqlite_wal import WalEmptier, empty_wal
 
 _ROW = f"({', '.join('?' * (1 + len(Event.__struct_fields__)))})"
 # So that the statements of all sizes fit into the module's cache of 128.

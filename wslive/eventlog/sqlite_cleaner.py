@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from wslive.eventlog.sqlite_store import BUSY_TIMEOUT_S
+from wslive.eventlog.sqlite_wal import empty_wal
 
 logger = logging.getLogger("wslive.eventlog")
 
@@ -108,12 +109,6 @@ class Cleaner:
         finally:
             ended_s = time.monotonic()
             self._rests_until_s = ended_s + REST * (ended_s - began_s)
-
-
-def empty_wal(db: sqlite3.Connection) -> bool:
-    """Write all that is committed into the store itself and sync it; False if another program is in the way."""
-    is_busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    return not is_busy
 
 
 @contextmanager

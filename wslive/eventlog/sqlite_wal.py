@@ -44,3 +44,9 @@ class WalEmptier:
             self._pages = 0.0
             with suppress(sqlite3.Error):  # the next commit finds out what is wrong
                 db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def empty_wal(db: sqlite3.Connection) -> bool:
+    """Write all that is committed into the store itself and sync it; False if another program is in the way."""
+    is_busy, *_ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not is_busy
