@@ -62,6 +62,11 @@ def names(view: View) -> list[str]:
     return [person["name"] for person in view["people"]["names"].values()]
 
 
+def wait_until_named(hall: SocketIoHall, name: str) -> None:
+    """Wait until the room knows a name: one that is still on its way is lost with the connection."""
+    hall.host.wait_for(lambda view: name in names(view))
+
+
 @identities
 def test_a_client_that_comes_back_is_the_same_person_and_has_missed_nothing(
     hall: SocketIoHall, clients: Callable[..., Client], shown: Callable[[SocketIoHall], dict[str, Any]]
@@ -135,6 +140,7 @@ def test_connections_that_are_cut_again_and_again_lose_and_repeat_no_line(
 ) -> None:
     wire = hall.wire()
     ann = clients("named_chat.js", "Ann", url=wire.url, **shown(hall))
+    wait_until_named(hall, "Ann")
     said = []
     for round in range(8):
         for number in range(10):
@@ -157,6 +163,7 @@ def test_after_a_restart_of_the_server_a_client_goes_on_where_it_was(
     hall: SocketIoHall, clients: Callable[..., Client]
 ) -> None:
     ann = clients("named_chat.js", "Ann")
+    wait_until_named(hall, "Ann")
     hall.host.say("before")
     ann.wait_told("get-message", {"message": "before", "name": "Host"})
     seen = len(ann.entries)
