@@ -18,10 +18,11 @@ TRANSPORTS = {"polling, then WebSocket": ["polling", "websocket"], "polling alon
 
 
 @pytest.fixture
-def hall(tmp_path: Path) -> Iterator[SocketIoHall]:
-    """A room with a question; who is gone for half a second has left. The host may talk as fast as a test does."""
+def hall(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[SocketIoHall]:
+    """A room; who is gone for half a second has left. The host may talk as fast as a test does. Takes settings."""
     hurried = {"host_rate": Rate(per_s=1000, burst=1000), "tick_interval_s": 0.005}
-    with socketio_hall(tmp_path, away_after_s=0.5, sweep_interval_s=0.1, **hurried) as hall:
+    settings = {**hurried, **getattr(request, "param", {})}
+    with socketio_hall(tmp_path, away_after_s=0.5, sweep_interval_s=0.1, **settings) as hall:
         yield hall
 
 
@@ -134,6 +135,8 @@ def test_another_program_is_the_same_person_if_it_shows_the_same(
         assert names(hall.host.view) == ["Ann"]
 
 
+# A client that loses its WebSocket while it changes over from polling sits still until it misses a ping.
+@pytest.mark.parametrize("hall", [{"ping_interval_s": 3.0}], indirect=True, ids=["pings"])
 @identities
 def test_connections_that_are_cut_again_and_again_lose_and_repeat_no_line(
     hall: SocketIoHall, clients: Callable[..., Client], shown: Callable[[SocketIoHall], dict[str, Any]]

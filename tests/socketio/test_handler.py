@@ -45,6 +45,11 @@ async def test_a_handshake_says_how_to_go_on(hall: SocketIoHall):
     assert found["maxPayload"] < 64 * 1024
 
 
+async def test_a_silent_client_is_gone_after_twice_the_time_between_pings_at_most(open_hall: OpenHall):
+    found = opened(await handshake(await open_hall(ping_interval_s=3.0)))
+    assert found["pingInterval"] == found["pingTimeout"] == 3_000
+
+
 async def test_a_body_that_cannot_be_read_is_refused_without_a_word_in_the_log(
     hall: SocketIoHall, caplog: pytest.LogCaptureFixture
 ):

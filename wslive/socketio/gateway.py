@@ -29,6 +29,7 @@ from wslive.wire.close_codes import CloseCode
 logger = logging.getLogger("wslive.socketio")
 
 PING_TIMEOUT_S = 20.0
+"""How long a client may leave a ping unanswered; no longer than pings are apart."""
 
 WHICH_ROOM = (
     "Which room? Name it in the address, io('http://HOST:PORT?room=CODE'), or start the server with --socketio-room."
@@ -74,7 +75,7 @@ class Gateway:
             cors_allowed_origins=[],
             http_compression=False,
             ping_interval=context.settings.ping_interval_s,
-            ping_timeout=PING_TIMEOUT_S,
+            ping_timeout=min(PING_TIMEOUT_S, context.settings.ping_interval_s),
             max_http_buffer_size=MAX_PAYLOAD_BYTES,
             logger=_quiet("protocol"),
             engineio_logger=_quiet("engine"),
