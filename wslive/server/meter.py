@@ -20,7 +20,10 @@ class Meter:
     def appended(self, events: int, seconds: float) -> None:
         """The store has taken a batch."""
 
-    def answered(self, outcomes: Outcomes, seconds: float) -> None:
+    def decided(self, outcomes: Outcomes) -> None:
+        """This came of the commands of a batch."""
+
+    def answered(self, seconds: float) -> None:
         """A batch was answered, so long after it was begun."""
 
     def failed(self, error: Exception) -> None:

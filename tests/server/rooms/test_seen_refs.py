@@ -44,4 +44,4 @@ def test_over_many_layers_everything_is_found_and_hardly_anything_else():
     assert seen.those_of(keys) == keys
     # Whose it is counts, too.
     others = [("p_bob", ref) for ref in refs]
-    assert len(seen.those_of(others)) < len(others) / 5000
+    assert len(seen.those_of(others)) <= 1

@@ -68,9 +68,12 @@ class Metrics(Meter):
         self._batch.observe(events)
         self._append.observe(seconds)
 
-    def answered(self, outcomes: Outcomes, seconds: float) -> None:
+    def answered(self, seconds: float) -> None:
         """See `Meter`."""
         self._wait.observe(seconds)
+
+    def decided(self, outcomes: Outcomes) -> None:
+        """See `Meter`."""
         # Counted in plain Python first: a batch of a thousand votes is one label.
         counted = Counter((kind, outcome.code if isinstance(outcome, Refused) else "ack") for kind, outcome in outcomes)
         for (kind, outcome), number in counted.items():

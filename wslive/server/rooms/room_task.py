@@ -63,6 +63,8 @@ _MISTAKE = "The server made a mistake with this and did not store it; its log sa
 
 Reader = Callable[[Room], None]
 Refuse = Callable[[Refused], None]
+_Answer = tuple[Reply, str, Outcome]
+"""Whom to give it, the ref of the command, and what came of it."""
 
 
 class _Closed(Exception):
@@ -97,8 +99,8 @@ class RoomTask:
         self._seen = SeenRefs()
         self._pace = Pace()
         self._queue: list[Pending] = []
-        self._held: list[tuple[list[Pending], list[Outcome], float]] = []
-        """Batches that are stored and not answered yet, and when each was begun."""
+        self._held: list[tuple[list[_Answer], float]] = []
+        """The answers to batches that are stored, and when each batch was begun."""
         self._held_until: asyncio.TimerHandle | None = None
         self._readers: list[tuple[Reader, Refuse | None]] = []
         self._wake = asyncio.Event()
@@ -281,7 +283,7 @@ class RoomTask:
                 for pending, outcome in zip(batch, outcomes, strict=True):
                     if filed or isinstance(outcome, Refused):
                         self._remember(pending, outcome, filed)
-                self._held.append((batch, outcomes, began_s))
+                self._hold(batch, outcomes, began_s)
                 return
 
     async def _settle(self, batch: list[Pending], filed: Filed) -> None:
@@ -344,7 +346,7 @@ class RoomTask:
         self._answer_held()
         waiting, self._queue = self._queue, []
         for pending in waiting:
-            self._answer(pending, self._come_back())
+            self._answer(pending.reply, pending.command.ref, self._come_back())
         readers, self._readers = self._readers, []
         for reader, refuse in readers:
             if refuse is None:
@@ -352,22 +354,27 @@ class RoomTask:
             else:
                 refuse(self._come_back())
 
+    def _hold(self, batch: list[Pending], outcomes: list[Outcome], began_s: float) -> None:
+        """Keep the answers until it is time, and nothing else: memory that is used again soon is near the processor."""
+        self.meter.decided(zip((pending.command.kind for pending in batch), outcomes, strict=True))
+        answers = [(p.reply, p.command.ref, outcome) for p, outcome in zip(batch, outcomes, strict=True)]
+        self._held.append((answers, began_s))
+
     def _answer_held(self) -> None:
         """Give the answers that are held."""
         if self._held_until is not None:
             self._held_until.cancel()
             self._held_until = None
         held, self._held = self._held, []
-        for batch, outcomes, began_s in held:
-            for pending, outcome in zip(batch, outcomes, strict=True):
-                self._answer(pending, outcome)
-            answers = zip((p.command.kind for p in batch), outcomes, strict=True)
-            self.meter.answered(answers, time.perf_counter() - began_s)
+        for answers, began_s in held:
+            for reply, ref, outcome in answers:
+                self._answer(reply, ref, outcome)
+            self.meter.answered(time.perf_counter() - began_s)
 
     def _tell(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
         """Remember an answer, and give it."""
         self._remember(pending, outcome, filed)
-        self._answer(pending, outcome)
+        self._answer(pending.reply, pending.command.ref, outcome)
 
     def _remember(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
         """Keep an answer where it is final and the log does not, or will not once a box is counted."""
@@ -379,9 +386,9 @@ class RoomTask:
         if is_kept:
             self._told.tell(pending.key, outcome, time.monotonic())
 
-    def _answer(self, pending: Pending, outcome: Outcome) -> None:
+    def _answer(self, reply: Reply, ref: str, outcome: Outcome) -> None:
         try:
-            pending.reply(pending.command.ref, outcome)
+            reply(ref, outcome)
         except Exception:
             logger.exception("an answer of room %s failed", self.record.room)
 
