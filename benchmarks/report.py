@@ -124,8 +124,9 @@ class Row(msgspec.Struct):
 
     @property
     def ratio(self) -> float | None:
-        """Ours over theirs, of the medians."""
-        return statistics.median(self.ours) / statistics.median(self.theirs) if self.theirs and self.ours else None
+        """Ours over theirs, of the medians; None where they reached nothing."""
+        theirs = statistics.median(self.theirs) if self.theirs else 0.0
+        return statistics.median(self.ours) / theirs if self.ours and theirs else None
 
 
 class Repeated(msgspec.Struct):

@@ -39,11 +39,10 @@ def core() -> Iterator[int]:
     os.sched_setaffinity(0, cores)
 
 
-def test_a_core_is_busy_for_as_long_as_it_is_not_idle(core: int):
+def test_a_core_is_busy_at_least_while_it_works_for_us(core: int):
     before = usage(os.getpid(), core)
     after = usage(os.getpid(), core)
     while after.run_s - before.run_s < 0.1:
         after = usage(os.getpid(), core)
-    busy_s = after.core_s - before.core_s
     granule_s = 0.02  # idle time is told in hundredths
-    assert after.run_s - before.run_s - granule_s <= busy_s <= after.at_s - before.at_s + granule_s
+    assert after.core_s - before.core_s >= after.run_s - before.run_s - granule_s

@@ -32,6 +32,7 @@ def test_servers_take_turns():
 def test_a_ratio_is_one_of_medians():
     assert Row("a", "b", [1.0, 2.0, 9.0], [4.0]).ratio == 0.5
     assert Row("a", "b", [1.0]).ratio is None
+    assert Row("a", "b", [1.0], [0.0]).ratio is None
 
 
 def test_a_process_waited_for_others_no_longer_than_they_had_its_core():
