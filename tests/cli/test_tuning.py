@@ -19,6 +19,11 @@ def test_the_collector_runs_seldom_and_leaves_alone_what_was_there_at_the_start(
     assert run(f"import gc; from wslive.cli import tuning; tuning.settle(); {told}") == f"{tuning.GC_THRESHOLDS} True"
 
 
+def test_threads_wait_a_millisecond_for_the_lock():
+    code = "import sys; from wslive.cli import tuning; tuning.settle(); print(sys.getswitchinterval())"
+    assert float(run(code)) == pytest.approx(tuning.SWITCH_INTERVAL_S)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
 def test_as_many_sockets_as_the_system_grants_are_allowed():
     code = (

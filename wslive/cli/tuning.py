@@ -14,6 +14,10 @@ ResultT = TypeVar("ResultT")
 
 GC_THRESHOLDS = (100_000, 50, 100)
 
+SWITCH_INTERVAL_S = 0.001
+"""How long the thread that stores votes waits for Python's lock, which it takes several times a commit. Python's own 5 ms
+are more than such a commit takes."""
+
 
 def run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
     """`asyncio.run`, on uvloop where that is installed (the extra `fast`)."""
@@ -23,11 +27,12 @@ def run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 
 def settle() -> None:
-    """After start-up: what is there now stays, and collecting it again and again takes time from people.
+    """After start-up: threads take turns more often, and what is there now stays.
 
-    The cyclic collector takes almost half of the time of a stock Tornado write; what connections leave behind is freed
-    by reference counts anyway.
+    To collect it again and again takes time from people: the cyclic collector takes almost half of the time of a stock
+    Tornado write. What connections leave behind is freed by reference counts anyway.
     """
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
