@@ -15,8 +15,8 @@ ResultT = TypeVar("ResultT")
 GC_THRESHOLDS = (100_000, 50, 100)
 
 SWITCH_INTERVAL_S = 0.001
-"""How long the thread that stores votes waits for Python's lock, which it takes several times a commit. Python's own 5 ms
-are more than such a commit takes."""
+"""How long the thread that stores votes waits for Python's lock, which it takes several times a commit. Python's own
+5 ms are more than such a commit takes."""
 
 
 def run(coroutine: Coroutine[Any, Any, ResultT]) -> ResultT:
