@@ -11,22 +11,11 @@ from benchmarks import machine
 from benchmarks.machine import Usage, cost, usage
 
 
-def used(at_s: float, run_s: float, wait_s: float, core_s: float) -> Usage:
-    return Usage(at_s, run_s, wait_s, core_s)
-
-
-def test_threads_that_wait_for_one_another_are_not_disturbed():
-    found = cost(used(10, 1, 1, 5), used(14, 4, 3, 8))
-    assert found == (4, 3, 0)
-    assert found.share == 0.75
-
-
-def test_others_disturb_for_as_long_as_they_had_the_core():
-    assert cost(used(10, 1, 1, 5), used(14, 3, 3, 8)).waited_share == 1 / 4
-
-
-def test_nobody_is_disturbed_for_longer_than_they_waited():
-    assert cost(used(10, 1, 1, 5), used(14, 2, 1.4, 9)).waited_share == pytest.approx(0.1)
+def test_a_process_waited_for_others_no_longer_than_they_had_its_core():
+    # 2 s on the processor, 3 s waiting in its threads, mostly for each other: others had the core for half a second.
+    assert cost(Usage(0, 0, 0, 100), Usage(10, 2, 3, 102.5)).waited_share == pytest.approx(0.05)
+    assert cost(Usage(0, 0, 0, 100), Usage(10, 2, 0.1, 109)).waited_share == pytest.approx(0.01)
+    assert cost(Usage(0, 0, 0, 0), Usage(10, 2, 3, 0)).waited_share == pytest.approx(0.3)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 import pytest
 from rich.console import Console
 
-from benchmarks.machine import Usage, cost
 from benchmarks.report import Row, Run, Setup, repeat, shown, undisturbed
 
 
@@ -33,13 +32,6 @@ def test_a_ratio_is_one_of_medians():
     assert Row("a", "b", [1.0, 2.0, 9.0], [4.0]).ratio == 0.5
     assert Row("a", "b", [1.0]).ratio is None
     assert Row("a", "b", [1.0], [0.0]).ratio is None
-
-
-def test_a_process_waited_for_others_no_longer_than_they_had_its_core():
-    # 2 s on the processor, 3 s waiting in its threads, mostly for each other: others had the core for half a second.
-    assert cost(Usage(0, 0, 0, 100), Usage(10, 2, 3, 102.5)).waited_share == pytest.approx(0.05)
-    assert cost(Usage(0, 0, 0, 100), Usage(10, 2, 0.1, 109)).waited_share == pytest.approx(0.01)
-    assert cost(Usage(0, 0, 0, 0), Usage(10, 2, 3, 0)).waited_share == pytest.approx(0.3)
 
 
 @pytest.mark.parametrize(("value", "text"), [(1234.5, "1,234"), (0.012345, "0.0123"), (float("nan"), "-"), (0.0, "0")])
