@@ -244,6 +244,13 @@ CONNECTED = """async () => {
 PANEL = "window.jupyterapp.shell.currentWidget"
 KERNEL_STATUS = f"() => {PANEL}.context.sessionContext.session?.kernel?.status ?? 'none'"
 
+# What a kernel is asked too early is lost without a word as well, and then a cell runs for ever.
+ANSWERS = f"""() => {{
+    const answer = {PANEL}.context.sessionContext.session?.kernel?.requestKernelInfo();
+    const nothing = new Promise((resolve) => setTimeout(() => resolve(false), 5000));
+    return Promise.race([answer?.then(() => true, () => false) ?? false, nothing]);
+}}"""
+
 # A command's promise is kept in the page: an evaluation that awaited it could not be given a time limit.
 START = """([id, command]) => {
     const run = { state: 'running' };
@@ -286,10 +293,11 @@ class Notebook:
         self.page = page
 
     def wait_ready(self, *, idle: bool = True, timeout_s: float = 60) -> None:
-        """Wait until notebook and kernel are connected and, unless told otherwise, the kernel is idle."""
+        """Wait until notebook and kernel are connected and, unless told otherwise, the kernel answers and is idle."""
         self.page.wait_for_selector(".jp-Notebook", timeout=timeout_s * 1000)
         self.page.wait_for_function(CONNECTED, timeout=timeout_s * 1000, polling=LOOK_MS)
         if idle:
+            self.page.wait_for_function(ANSWERS, timeout=timeout_s * 1000, polling=LOOK_MS)
             self.wait_kernel("idle", timeout_s)
 
     # -- cells ------------------------------------------------------------------------------------------
