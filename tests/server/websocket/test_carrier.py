@@ -48,6 +48,7 @@ async def test_it_reads_no_more_than_its_turn_at_once(open_line: OpenLine):
 async def test_how_much_it_reads_at_once_can_be_less(line: Line):
     sizes: list[int] = []
     heard = line._on_data
+    # In which pieces it read is told to nobody but whoever takes them: a `Line` puts them together.
     line.carrier._on_data = lambda data: (sizes.append(len(data)), heard(data))  # type: ignore[attr-defined]
     line.carrier.read_bytes = 100
     if not isinstance(line.carrier, SocketCarrier):

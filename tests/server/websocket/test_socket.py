@@ -46,6 +46,13 @@ class Two:
     async def until_lost(self) -> None:
         await asyncio.wait_for(self.lost.wait(), HANG_S)
 
+    async def until_heard(self, messages: int) -> None:
+        """Wait until so many have been heard in all."""
+        async with asyncio.timeout(HANG_S):
+            # A turn of the loop is what is waited for: nothing tells a test of a message but `take`, as in a server.
+            while len(self.heard) < messages:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
     async def read(self, size: int) -> bytes:
         data = b""
         async with asyncio.timeout(HANG_S):
@@ -198,9 +205,7 @@ async def test_while_it_pauses_nothing_is_heard(two: Two):
     two.ours.pause()
     two.ours.resume()
     two.other.send(frame(TEXT, b"x"))
-    async with asyncio.timeout(HANG_S):
-        while not two.heard:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await two.until_heard(1)
 
 
 async def test_who_floods_is_read_more_slowly_and_loses_nothing(open_two: OpenTwo):
@@ -213,9 +218,7 @@ async def test_who_floods_is_read_more_slowly_and_loses_nothing(open_two: OpenTw
     two.ours.resume()  # neither ends the slowness
     await turn()
     assert len(two.heard) < 100
-    async with asyncio.timeout(HANG_S):
-        while len(two.heard) < 100:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    await two.until_heard(100)
     assert two.heard == [str(number) for number in range(100)]
 
 
@@ -229,9 +232,7 @@ async def test_while_it_pauses_the_end_of_a_flood_changes_nothing(open_two: Open
     if kind == "socket":  # a stream's read is under way
         assert two.heard == ["x"]
     two.ours.resume()
-    async with asyncio.timeout(HANG_S):
-        while len(two.heard) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    await two.until_heard(2)
 
 
 @pytest.mark.parametrize("goes", ["closes", "resets", "says no more"])
@@ -273,15 +274,12 @@ async def test_who_floods_is_read_in_small_pieces(open_two: OpenTwo):
     two = open_two(receive_rate=Rate(per_s=100_000, burst=1000))
     assert two.ours._carrier.read_bytes > FLOOD_READ_BYTES
     two.other.send(frame(TEXT, b"x"))
-    async with asyncio.timeout(HANG_S):
-        while two.heard != ["x"]:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+    await two.until_heard(1)
+    assert two.heard == ["x"]
     assert two.ours._carrier.read_bytes > FLOOD_READ_BYTES
     for number in range(10):
         two.other.send(frame(TEXT, b"%d" % number))
-    async with asyncio.timeout(HANG_S):
-        while len(two.heard) < 11:  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
+    await two.until_heard(11)
     assert two.ours._carrier.read_bytes == FLOOD_READ_BYTES
 
 
