@@ -41,7 +41,7 @@ from wslive.eventlog.sqlite_store import Store
 from wslive.eventlog.sqlite_threads import Outcome, ResultT, Work, Worker
 from wslive.eventlog.sqlite_wal import WalEmptier, empty_wal
 
-_ROW = f"({', '.join('?' * (1 + len(Event.__struct_fields__)))})"
+_ROW = f"(?1, {', '.join('?' * len(Event.__struct_fields__))})"  # the room is given once for all rows
 # So that the statements of all sizes fit into the module's cache of 128.
 _ROWS_A_STATEMENT = 100
 _RECORD = ", ".join(RoomRecord.__struct_fields__)
@@ -366,12 +366,16 @@ def _insert(db: sqlite3.Connection, room: str, events: Sequence[Event]) -> None:
 
     OR FAIL leaves the rows before a bad one, which does not matter, for whoever called rolls all of it back. To take
     them back by itself, SQLite would copy every page before changing it, as for a savepoint.
+
+    Bytes go as `bytearray`: Python's module knows what to do with numbers, texts and these, and for all else, `bytes`
+    too, it first looks for an adapter. It finds none by way of an exception, three times a row.
     """
     rows = ", ".join([_ROW] * len(events))
-    values: list[Any] = []
+    values: list[Any] = [room]
     for event in events:
-        values.append(room)
-        values += msgspec.structs.astuple(event)
+        *others, body, body_hash, chain = msgspec.structs.astuple(event)
+        values += others
+        values += (bytearray(body), bytearray(body_hash), bytearray(chain))
     db.execute(f"INSERT OR FAIL INTO events (room, {EVENT}) VALUES {rows}", values)
 
 
