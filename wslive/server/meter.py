@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from wslive.core.errors import Refused
 from wslive.wire.close_codes import CloseCode
-
-Outcomes = Iterable[tuple[str, "int | Refused"]]
-"""Kinds of commands, and what became of each."""
 
 
 class Meter:
@@ -20,8 +17,8 @@ class Meter:
     def appended(self, events: int, seconds: float) -> None:
         """The store has taken a batch."""
 
-    def decided(self, outcomes: Outcomes) -> None:
-        """This came of the commands of a batch."""
+    def decided(self, kinds: Sequence[str], outcomes: Sequence[int | Refused]) -> None:
+        """This came of the commands of a batch: of what kind each was, and its answer."""
 
     def answered(self, seconds: float) -> None:
         """A batch was answered, so long after it was begun."""

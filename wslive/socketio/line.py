@@ -201,6 +201,8 @@ class _WayOut:
         if not self._is_closed:
             self._hear(frame)
 
+    send = post
+
     def close(self) -> None:
         self._is_closed = True
 

@@ -33,7 +33,7 @@ from wslive.core.room import ROOM, Room
 from wslive.eventlog.base import EventLog, RoomRecord
 from wslive.eventlog.memory import MemoryLog
 from wslive.eventlog.sqlite import SqliteLog
-from wslive.server.meter import Meter, Outcomes
+from wslive.server.meter import Meter
 from wslive.server.rooms import folding, pace, room_task
 from wslive.server.rooms.room_task import RoomTask
 
@@ -692,7 +692,7 @@ async def test_a_room_that_was_never_opened_can_be_closed(log: FaultyLog):
 
 
 class BrokenMeter(Meter):
-    def answered(self, outcomes: Outcomes, seconds: float) -> None:
+    def answered(self, seconds: float) -> None:
         raise ZeroDivisionError
 
 

@@ -37,6 +37,12 @@ async def test_frames_of_one_turn_leave_in_one_send():
     await turn()
     assert theirs.recv(100) == b"one two three"
     assert theirs.recv(100) == b"four"
+    outbox.post(b"five ")
+    outbox.send(b"six")
+    assert theirs.recv(100) == b"five six"  # at once: the turn is not over
+    outbox.post(b"seven")
+    await turn()
+    assert theirs.recv(100) == b"seven"
     carrier.close()
     theirs.close()
 

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from wslive.activities import activities
 from wslive.core.errors import AppendConflict, InDoubt, NotAppended, Refused
 from wslive.core.room_messages import COMMANDS
-from wslive.server.meter import Meter, Outcomes
+from wslive.server.meter import Meter
 from wslive.wire.close_codes import CloseCode
 
 if TYPE_CHECKING:
@@ -72,11 +72,11 @@ class Metrics(Meter):
         """See `Meter`."""
         self._wait.observe(seconds)
 
-    def decided(self, outcomes: Outcomes) -> None:
+    def decided(self, kinds: Sequence[str], outcomes: Sequence[int | Refused]) -> None:
         """See `Meter`."""
-        # Counted in plain Python first: a batch of a thousand votes is one label.
-        counted = Counter((kind, outcome.code if isinstance(outcome, Refused) else "ack") for kind, outcome in outcomes)
-        for (kind, outcome), number in counted.items():
+        # Counted first, and without a line of Python for each: a batch of a thousand votes is one label.
+        for (kind, found), number in Counter(zip(kinds, map(type, outcomes), strict=True)).items():
+            outcome = found.code if issubclass(found, Refused) else "ack"
             self._commands.labels(kind if kind in _KINDS else "other", outcome).inc(number)
 
     def failed(self, error: Exception) -> None:

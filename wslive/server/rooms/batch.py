@@ -27,7 +27,7 @@ Filed = dict[Key, Key]
 """Under which actor and ref commands stand in the log, by those that they came with; empty: under the same."""
 
 
-class Pending(msgspec.Struct, frozen=True):
+class Pending(msgspec.Struct, frozen=True, gc=False):
     """A command that waits for its answer.
 
     Attributes:
@@ -87,13 +87,18 @@ def decide(room: Room, batch: Sequence[Pending], known: dict[Key, int], told: To
     erasing: list[int] = []
     refused_here: dict[Key, Refused] = {}
     hashes: dict[bytes, bytes] = {}
+    any_told = len(told) > 0
     for place, pending in enumerate(batch):
         key = pending.key
         offset = known.get(key)
         if offset is not None:
             outcomes.append(offset)
             continue
-        final = refused_here.get(key) or told.get(key) or pending.objection
+        final: Outcome | None = None
+        if refused_here or any_told:
+            final = refused_here.get(key) or told.get(key)
+        if final is None:
+            final = pending.objection
         if final is not None:
             outcomes.append(final)
             continue

@@ -27,7 +27,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from wslive.core.commands import Command
@@ -345,8 +345,7 @@ class RoomTask:
         """Tell all who wait to come back."""
         self._answer_held()
         waiting, self._queue = self._queue, []
-        for pending in waiting:
-            self._answer(pending.reply, pending.command.ref, self._come_back())
+        self._give((pending.reply, pending.command.ref, self._come_back()) for pending in waiting)
         readers, self._readers = self._readers, []
         for reader, refuse in readers:
             if refuse is None:
@@ -356,7 +355,7 @@ class RoomTask:
 
     def _hold(self, batch: list[Pending], outcomes: list[Outcome], began_s: float) -> None:
         """Keep the answers until it is time, and nothing else: memory that is used again soon is near the processor."""
-        self.meter.decided(zip((pending.command.kind for pending in batch), outcomes, strict=True))
+        self.meter.decided([pending.command.kind for pending in batch], outcomes)
         answers = [(p.reply, p.command.ref, outcome) for p, outcome in zip(batch, outcomes, strict=True)]
         self._held.append((answers, began_s))
 
@@ -367,14 +366,13 @@ class RoomTask:
             self._held_until = None
         held, self._held = self._held, []
         for answers, began_s in held:
-            for reply, ref, outcome in answers:
-                self._answer(reply, ref, outcome)
+            self._give(answers)
             self.meter.answered(time.perf_counter() - began_s)
 
     def _tell(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
         """Remember an answer, and give it."""
         self._remember(pending, outcome, filed)
-        self._answer(pending.reply, pending.command.ref, outcome)
+        self._give([(pending.reply, pending.command.ref, outcome)])
 
     def _remember(self, pending: Pending, outcome: Outcome, filed: Filed) -> None:
         """Keep an answer where it is final and the log does not, or will not once a box is counted."""
@@ -386,11 +384,12 @@ class RoomTask:
         if is_kept:
             self._told.tell(pending.key, outcome, time.monotonic())
 
-    def _answer(self, reply: Reply, ref: str, outcome: Outcome) -> None:
-        try:
-            reply(ref, outcome)
-        except Exception:
-            logger.exception("an answer of room %s failed", self.record.room)
+    def _give(self, answers: Iterable[_Answer]) -> None:
+        for reply, ref, outcome in answers:
+            try:
+                reply(ref, outcome)
+            except Exception:
+                logger.exception("an answer of room %s failed", self.record.room)
 
     def _come_back(self) -> TemporarilyUnavailable:
         return TemporarilyUnavailable(retry_after_s=self._retry_after_s)

@@ -250,12 +250,15 @@ class Fanout:
 
     @staticmethod
     def _deliver_with(frame: bytes, members: Iterable[Member]) -> list[Member]:
-        """Send one frame to those who are sent something in this turn, with that; returns the others."""
+        """Send one frame to those who are sent something in this turn, with that; returns the others.
+
+        Now, and not at the end of the turn: before that the room may have decided the next batch.
+        """
         others = []
         for member in members:
             outbox = member.outbox
             if outbox.straight is None and outbox.is_clear:
-                outbox.post(frame)
+                outbox.send(frame)
             else:
                 others.append(member)
         return others

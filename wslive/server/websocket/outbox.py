@@ -51,6 +51,10 @@ class WayOut(Protocol):
         """Send a frame, soon and in order."""
         ...
 
+    def send(self, frame: bytes) -> None:
+        """Send a frame with what has gathered, and wait for no more."""
+        ...
+
     def close(self) -> None:
         """Send what has gathered, and drop what is posted from now on."""
         ...
@@ -76,12 +80,7 @@ class Flusher:
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
         for outbox in dirty:
-            try:
-                outbox.flush()
-            except Exception:
-                # The others' frames must go out all the same.
-                logger.exception("a connection could not be written to")
-                outbox.abort()
+            outbox.flush()
 
 
 class Outbox:
@@ -140,6 +139,11 @@ class Outbox:
             self.straight = None
         self._gathered.append(frame)
 
+    def send(self, frame: bytes) -> None:
+        """See `WayOut`."""
+        self.post(frame)
+        self.flush()
+
     @property
     def is_clear(self) -> bool:
         """Whether nothing waits."""
@@ -155,10 +159,15 @@ class Outbox:
         gathered = self._gathered
         if not gathered:
             return
-        data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
-        gathered.clear()
-        self.straight = self._send
-        self.write(data)
+        try:
+            data = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+            gathered.clear()
+            self.straight = self._send
+            self.write(data)
+        except Exception:
+            # The others' frames must go out all the same.
+            logger.exception("a connection could not be written to")
+            self.abort()
 
     def write(self, data: bytes) -> None:
         """Send at once, before what has gathered: what the protocol itself says, which no limit counts."""
