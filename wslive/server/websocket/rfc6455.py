@@ -2,7 +2,8 @@
 
 Theory of operation. `Receiver.feed` takes what one `recv` returned and yields the messages that it completes; there is
 no coroutine, future or object per frame. Almost every message of a client is one text frame that arrived whole and by
-itself: `whole` recognises it by its first bytes, unmasks and decodes it. Everything else takes the longer way, on which
+itself: `whole` recognises it by its first bytes, unmasks and decodes it. Where a server has much to do several arrive
+together, and `feed` does the same with each. Everything else takes the longer way, on which
 
     a header        is checked as soon as its first two bytes are there
     a payload       is unmasked, decoded and counted as it comes, however it is cut: so text that is no UTF-8 fails
@@ -186,10 +187,11 @@ class Receiver:
                 continue
             if end - at < 2:
                 break
-            size = data[at + 1] - _MASKED
-            if data[at] == _WHOLE_TEXT and 0 <= size < _SIZE_16 and not self._kind and size <= self._max_bytes:
-                start = at + 6
-                if start + size <= end:
+            if data[at] == _WHOLE_TEXT and _MASKED <= data[at + 1] < _MASKED | _SIZE_64 and not self._kind:
+                size, start = data[at + 1] - _MASKED, at + 6
+                if size == _SIZE_16 and end - at >= 8:
+                    size, start = data[at + 2] << 8 | data[at + 3], at + 8
+                if start + size <= end and size <= self._max_bytes:
                     at = start + size
                     yield _text(unmask(data[start - 4 : start], data[start:at]))
                     continue
