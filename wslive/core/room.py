@@ -228,7 +228,7 @@ def apply(room: Room, event: Event, body: msgspec.Struct | None = None, author: 
         room.touched.touch(actor, True, offset)
         if actor == SERVER_ACTOR:
             room.note_counted(activity, offset)
-        if rules.hidden:
+        if rules.hidden and rules.box(state) is not room.boxes.get(activity):  # hardly ever
             room.note_box(activity)
         if room.stage == activity and not rules.stageable(state):
             _set_stage(room, 0, meta)

@@ -101,10 +101,12 @@ class Keyed(msgspec.Struct, Generic[ValueT]):
 
     _entries: dict[str, tuple[int, ValueT | None]] = {}  # msgspec gives each instance its own
 
-    def touch(self, key: str, value: ValueT | None, offset: int) -> None:
-        """Set an entry (None: removed) as of `offset`, which is never less than any before."""
-        self._entries.pop(key, None)
-        self._entries[key] = (offset, value)
+    def touch(self, key: str, value: ValueT | None, offset: int) -> ValueT | None:
+        """Set an entry (None: removed) as of `offset`, which is never less than any before; returns what it was."""
+        entries = self._entries
+        before = entries.pop(key, None)
+        entries[key] = (offset, value)
+        return None if before is None else before[1]
 
     def get(self, key: str) -> ValueT | None:
         """The entry, or None where there is none (any more)."""

@@ -37,16 +37,16 @@ class Round(msgspec.Struct):
 
     def put(self, actor: str, ballot: Ballot | None, offset: int) -> None:
         """Replace an actor's ballot; None takes it away."""
-        before = self.ballots.get(actor)
+        counts = self.counts
+        before = self.ballots.touch(actor, ballot, offset)
         if before is not None:
             self.answered -= 1
             for option in before.options:
-                self.counts[option] -= 1
+                counts[option] -= 1
         if ballot is not None:
             self.answered += 1
             for option in ballot.options:
-                self.counts[option] += 1
-        self.ballots.touch(actor, ballot, offset)
+                counts[option] += 1
 
     def settle(self, answered: int, counts: dict[str, int], lost: int) -> None:
         """Keep what the ballots came to, and no ballot."""
