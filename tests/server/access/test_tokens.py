@@ -218,8 +218,8 @@ def test_forgetting_drops_full_buckets_and_grants_nothing():
     rates = RateLimits(ServerSettings(name_rate=Rate(per_s=0.01, burst=5)))
     assert allowed(rates, 100.0, 10, kind="rename") == 5
     assert allowed(rates, 100.0, 1, kind="say") == 1
-    rates.forget(400.0)  # a name takes 500 s to fill up
-    assert len(rates) == 2
+    rates.forget(400.0)  # five names take 500 s to come back
+    assert len(rates) == 1
     assert allowed(rates, 400.0, 10, kind="rename") == 3
     rates.forget(1000.0)
     assert len(rates) == 0

@@ -14,13 +14,14 @@ import hmac
 import math
 import secrets
 from pathlib import Path
+from typing import NamedTuple, Self
 
 import msgspec
 
 from wslive.core.errors import HostingNotAllowed, InvalidToken, StoreUnwritable, TooFast
 from wslive.core.roles import HOST, Role
 from wslive.eventlog.key_files import write_private
-from wslive.server.settings import ServerSettings
+from wslive.server.settings import Rate, ServerSettings
 
 CODE_SYMBOLS = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 """31 symbols that are not mistaken for one another (no I, L, O, 0, 1)."""
@@ -189,20 +190,37 @@ READ = "read"
 """What `RateLimits.check` calls reading: pages and tickets, which no command asks for."""
 
 
+class _Limit(NamedTuple):
+    """A token bucket as times: one token lasts `interval_s`, and all but one of a full bucket `patience_s`."""
+
+    name: str
+    interval_s: float
+    patience_s: float
+
+    @classmethod
+    def of(cls, name: str, rate: Rate) -> Self:
+        """That of a rate; patient enough for what adding times up rounds away."""
+        return cls(name, 1 / rate.per_s, (rate.burst - 1) / rate.per_s + 1e-9)
+
+
 class RateLimits:
-    """Token buckets of one room, per actor and kind of command."""
+    """Token buckets of one room, per actor and kind of command.
+
+    Of each bucket nothing is kept but when it will be full again: to take a token makes that later by the time that
+    one takes to come back, and there is none as long as that is too late.
+    """
 
     def __init__(self, settings: ServerSettings) -> None:
         """Take the rates from the settings."""
-        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
-        self._host = ("host", settings.host_rate)
-        self._name = ("name", settings.name_rate)
-        vote = ("vote", settings.vote_rate)
+        self._full_at_s: dict[tuple[str, str], float] = {}
+        self._host = _Limit.of("host", settings.host_rate)
+        self._name = _Limit.of("name", settings.name_rate)
+        vote = _Limit.of("vote", settings.vote_rate)
         self._by_kind = {
             "cast_vote": vote,
             "retract_vote": vote,
-            "say": ("line", settings.line_rate),
-            READ: ("read", settings.read_rate),
+            "say": _Limit.of("line", settings.line_rate),
+            READ: _Limit.of("read", settings.read_rate),
         }
 
     def check(self, actor: str, role: Role, kind: str, now_s: float) -> None:
@@ -211,30 +229,24 @@ class RateLimits:
         Raises:
             TooFast: It is empty; says when to come back.
         """
-        name, rate = self._host if role is HOST else self._by_kind.get(kind, self._name)
+        name, interval_s, patience_s = self._host if role is HOST else self._by_kind.get(kind, self._name)
         key = actor, name
-        bucket = self._buckets.get(key)
-        level = rate.burst
-        if bucket is not None:
-            left, at_s = bucket
-            filled = left + (now_s - at_s) * rate.per_s
-            if filled < level:
-                level = filled
-        if level < 1:
+        until_full_s = self._full_at_s.get(key, now_s) - now_s
+        if until_full_s < 0:
+            until_full_s = 0.0
+        if until_full_s > patience_s:
             # Rounded up: whoever comes back after that is not too fast again.
-            wait_s = max(0.1, math.ceil(10 * (1 - level) / rate.per_s) / 10)
+            wait_s = max(0.1, math.ceil(10 * (until_full_s - patience_s)) / 10)
             raise TooFast(f"That was too fast; try again in {wait_s} seconds.", retry_after_s=wait_s)
-        self._buckets[key] = (level - 1, now_s)
+        self._full_at_s[key] = now_s + until_full_s + interval_s
 
     def forget(self, now_s: float) -> None:
         """Drop the buckets that have filled up again: most people of a room are silent most of the time."""
-        rates = [self._host[1], self._name[1], *(rate for _, rate in self._by_kind.values())]
-        full_after_s = max(rate.burst / rate.per_s for rate in rates)
-        self._buckets = {k: b for k, b in self._buckets.items() if now_s - b[1] < full_after_s}
+        self._full_at_s = {key: full_at_s for key, full_at_s in self._full_at_s.items() if full_at_s > now_s}
 
     def __len__(self) -> int:
         """How many buckets are kept."""
-        return len(self._buckets)
+        return len(self._full_at_s)
 
 
 def _b64(data: bytes) -> str:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
 from time import monotonic
 
@@ -33,7 +33,6 @@ from wslive.server.websocket.rfc6455 import (
     PONG,
     TOO_BIG,
     Closing,
-    Incoming,
     Ping,
     Receiver,
     Violation,
@@ -184,14 +183,12 @@ class WebSocket:
         self._is_silent = False
         if self._state is _DEAF:
             return
-        receiver = self._receiver
-        parts_before = receiver.parts
         try:
-            text = receiver.whole(data)
+            text = self._receiver.whole(data)
             if text is None:
-                messages = self._work_off(receiver.feed(data))
+                pieces = self._work_off(data)
             else:
-                messages = 1
+                pieces = 1
                 if self._state is _OPEN:
                     self._on_message(text)
         except Violation as violation:
@@ -201,18 +198,19 @@ class WebSocket:
             logger.exception("a message could not be worked off")
             self._fail(INTERNAL_ERROR, "The server made a mistake; its log says more.")
         else:
-            pause_s = self._throttle.pause_s(len(data), messages + receiver.parts - parts_before, monotonic)
+            pause_s = self._throttle.pause_s(len(data), pieces, monotonic)
             if pause_s and self._state is not _DEAF:
                 loop = asyncio.get_running_loop()
                 self._carrier.pause()
                 self._carrier.read_bytes = FLOOD_READ_BYTES
                 self._slow_down = loop.call_later(min(pause_s, LOOK_S), self._look, loop.time() + pause_s)
 
-    def _work_off(self, incoming: Iterator[Incoming]) -> int:
-        """Hand on what has come, up to a close frame; how many messages that were."""
-        messages = 0
-        for message in incoming:
-            messages += 1
+    def _work_off(self, data: bytes) -> int:
+        """Hand on what has come, up to a close frame; how many messages and parts of messages that were."""
+        receiver = self._receiver
+        pieces = -receiver.parts
+        for message in receiver.feed(data):
+            pieces += 1
             if isinstance(message, (str, bytes)):
                 if self._state is _OPEN:
                     self._on_message(message)
@@ -221,7 +219,7 @@ class WebSocket:
             elif isinstance(message, Closing):
                 self._answer_close(message)
                 break
-        return messages
+        return pieces + receiver.parts
 
     def _look(self, goes_on_at_s: float) -> None:
         """Read on when it is time to; until then look whether somebody is still there."""
