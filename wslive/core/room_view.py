@@ -130,8 +130,9 @@ def personal_changes(room: Room, who: Who, after: int, changed_parts: Iterable[s
                 ops.append(Set(("me", "name"), person.name))
                 ops.append(Set(("me", "muted"), person.muted))
         elif part != ROOM_PART:
-            rules, state = room.activities[int(part)]
-            own = rules.personal(state, room.own_name(int(part), actor))
+            id = int(part)
+            rules, state = room.activities[id]
+            own = rules.personal(state, room.own_name(id, actor))
             if own is not None and own[0] > after:
                 ops.append(Set(("me", "activities", part), own[1]))
     return ops

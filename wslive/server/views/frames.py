@@ -55,11 +55,11 @@ class DeltaFrames:
                 continue
             alone: Iterable[Member] = group
             if shared is not None:
-                alone = [member for actor in self._touched for member in members.of(actor) if member in group]
-                others = group.copy()
-                for member in alone:
-                    del others[member]
-                parcels.setdefault(shared, []).extend(others)
+                # Who did something is asked of each: to look those up who did goes all over the memory, once for each
+                # of many tables, and in a hall that votes they are nearly everybody.
+                touched, alone, others = self._touched, [], parcels.setdefault(shared, [])
+                for member in group:
+                    (alone if member.who.actor in touched else others).append(member)
             for member in alone:
                 try:
                     frame = self.of(member.who, keys)
