@@ -17,7 +17,8 @@ from collections.abc import Iterable
 
 from tornado.httputil import HTTPServerRequest
 
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from wslive.server.access.addresses import Address, address_of
+
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 Neighbourhood = bytes | None
@@ -44,12 +45,12 @@ class Neighbours:
 
     def named(self, peer: str, forwarded_for: str = "") -> Neighbourhood:
         """The name of a peer's network, or of the one that proxies of ours say is behind the peer."""
-        address = _address(peer)
+        address = address_of(peer.strip())
         # From the right: what stands further left was written by whoever the last trusted one spoke to.
         for hop in reversed(forwarded_for.split(",")):
             if address is None or not self._is_proxy(address):
                 break
-            behind = _address(_without_port(hop))
+            behind = address_of(_without_port(hop).strip())
             if behind is None:
                 break  # who has written what stands further left is not known
             address = behind
@@ -58,7 +59,7 @@ class Neighbours:
         network = ipaddress.ip_network((address, _PREFIX_BITS[address.version]), strict=False)
         return hashlib.blake2b(network.network_address.packed, digest_size=8, key=self._salt).digest()
 
-    def _is_proxy(self, address: _Address) -> bool:
+    def _is_proxy(self, address: Address) -> bool:
         return any(address in network for network in self._proxies)
 
 
@@ -68,12 +69,3 @@ def _without_port(hop: str) -> str:
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     return hop.partition(":")[0] if hop.count(":") == 1 else hop
-
-
-def _address(text: str) -> _Address | None:
-    try:
-        address = ipaddress.ip_address(text.strip().partition("%")[0])
-    except ValueError:
-        return None
-    # On a socket for both families an address of IPv4 is written as one of IPv6.
-    return getattr(address, "ipv4_mapped", None) or address

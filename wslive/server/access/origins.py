@@ -10,13 +10,13 @@ are refused, our own is admitted, a foreign one needs the settings' leave or a v
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from urllib.parse import urlsplit
 
 from tornado.httputil import HTTPServerRequest
 from tornado.iostream import IOStream
 
+from wslive.server.access.addresses import address_of
 from wslive.server.access.neighbours import Neighbourhood
 from wslive.server.settings import ServerSettings
 
@@ -37,7 +37,7 @@ def is_loopback(host: str) -> bool:
     """Whether only this computer can reach that name or address."""
     if host in _LOCAL_NAMES or host.endswith(".localhost"):
         return True
-    address = _address(host)
+    address = address_of(host)
     return address is not None and address.is_loopback
 
 
@@ -73,7 +73,7 @@ class Gate:
         own = socket.gethostname().lower()
         self._names = {own, f"{own}.local"}
         self._origins = {origin_of(origin) for origin in settings.allow_origins} - {""}
-        if settings.host and _address(settings.host) is None:
+        if settings.host and address_of(settings.host) is None:
             self._names.add(settings.host.lower())
         self._operators = [settings.public_url] if settings.public_url else []
         self._public_names: set[str] = set()
@@ -121,9 +121,9 @@ class Gate:
         What comes by loopback is a program of this computer's own, or a proxy or tunnel on it that others have come
         by: then their address is known, or they name the one at which others come.
         """
-        peer = _address(request.remote_ip or "")
+        peer = address_of(request.remote_ip or "")
         if peer is not None and not peer.is_loopback:
-            return peer != _address(local_address(request))
+            return peer != address_of(local_address(request))
         is_public = origin_of(request.headers.get("Origin", "")) in self._public_origins
         return network is not None or is_public or not is_loopback(host_name(request.host))
 
@@ -152,15 +152,6 @@ def stream_of(request: HTTPServerRequest) -> IOStream | None:
     return stream if isinstance(stream, IOStream) else None
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return None
-    # On a socket for both families an address of IPv4 is written as one of IPv6.
-    return getattr(address, "ipv4_mapped", None) or address
-
-
 def _same_address(host: str, local_address: str) -> bool:
-    address = _address(host)
-    return address is not None and address == _address(local_address)
+    address = address_of(host)
+    return address is not None and address == address_of(local_address)
