@@ -1,9 +1,10 @@
 """The delta frames of one tick: each part encoded once per audience, each combination of audiences framed once.
 
 Theory of operation. What a vote costs does not depend on how many people watch. `parcels` asks once per group of
-members (see `members`) for the frame that all of it gets. Only whom the tick concerns in person is looked at one by
-one: whoever did something; and everybody, where an audience or a box was changed, or an activity tells people of one
-role apart. A frame of somebody's own costs a join and no second encoding.
+members (see `members`) for the frame that all of it gets. Of each member a tick asks no more than whether they did
+something: one look into a set, beside the send that follows. A frame is looked for one by one only for those whom the
+tick concerns in person: whoever did something; and everybody, where an audience or a box was changed, or an activity
+tells people of one role apart. A frame of somebody's own costs a join and no second encoding.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ class DeltaFrames:
                 continue
             alone: Iterable[Member] = group
             if shared is not None:
-                # Who did something is asked of each: to look those up who did goes all over the memory, once for each
-                # of many tables, and in a hall that votes they are nearly everybody.
+                # To look those up who did something goes all over the memory, once for each of several tables; and in
+                # a hall that votes they are nearly everybody.
                 touched, alone, others = self._touched, [], parcels.setdefault(shared, [])
                 for member in group:
                     (alone if member.who.actor in touched else others).append(member)
