@@ -127,6 +127,24 @@ def test_everything_else_is_fed(data: bytes):
     assert Receiver(max_message_bytes=8).whole(data) is None
 
 
+def test_texts_that_came_together_are_messages_and_not_parts():
+    receiver = Receiver(max_message_bytes=65535)
+    texts = ["é" * (size // 2) + "x" * (size % 2) for size in SIZES if size < 1 << 16]
+    data = b"".join(frame(TEXT, text.encode()) for text in texts)
+    assert list(receiver.feed(data)) == texts
+    assert receiver.parts == 0
+    cuts = random.Random(1).sample(range(len(data)), 9)
+    pieces = [data[a:b] for a, b in pairwise([0, *sorted(cuts), len(data)])]
+    assert heard(receiver, pieces) == texts
+    for spoiled in (b"\x81\x03one", b"\x81\x7e\x00\x7f" + b"x" * 127):  # without a mask
+        with pytest.raises(Violation) as unmasked:
+            list(Receiver(1000).feed(frame(TEXT, b"one") + spoiled))
+        assert unmasked.value.code == PROTOCOL_ERROR
+    with pytest.raises(Violation) as too_big:
+        list(Receiver(200).feed(frame(TEXT, b"one") + frame(TEXT, b"x" * 201)))
+    assert too_big.value.code == TOO_BIG
+
+
 def test_a_text_in_the_middle_of_another_message_or_frame_is_fed():
     text = frame(TEXT, b"one")
     for before in (frame(TEXT, b"x", is_final=False), frame(BINARY, b"xyz")[:-1], text[:1]):
