@@ -389,6 +389,7 @@ class RoomTask:
             try:
                 reply(ref, outcome)
             except Exception:
+                # A mistake with one connection: all others are answered, and the room goes on.
                 logger.exception("an answer of room %s failed", self.record.room)
 
     def _come_back(self) -> TemporarilyUnavailable:
